@@ -1,0 +1,1 @@
+"""The typed configuration: what may be asked for, checked before the first job."""

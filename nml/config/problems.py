@@ -1,0 +1,84 @@
+"""What is wrong with a configuration, in words that say where, what is allowed, and what would be right."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from nml.config.schema import Config
+
+Location = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One wrong value: its key path, what was given, what is allowed, and a right example."""
+
+    location: Location
+    given: str
+    allowed: str
+    example: str = ""
+
+    def __str__(self) -> str:
+        key = ".".join(map(str, self.location)) or "(the whole file)"
+        example = f"\n    For example: {self.example}" if self.example else ""
+        return f"  {key}: {self.given}\n    Allowed: {self.allowed}{example}"
+
+
+def one_of(location: Location, what: str, value: str, choices: Iterable[str]) -> Problem:
+    """Return the problem that a name is not among the choices, with the nearest of them as the example."""
+    choices = sorted(choices)
+    nearest = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+    hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+    example = (nearest or choices or [""])[0]
+    return Problem(location, f"{what} '{value}' does not exist.{hint}", ", ".join(choices), example)
+
+
+def explain(error: ValidationError) -> list[Problem]:
+    """Return pydantic's findings as problems."""
+    return [_problem(finding) for finding in error.errors()]
+
+
+def _problem(finding: Any) -> Problem:
+    location, kind = tuple(step for step in finding["loc"] if step != "[key]"), finding["type"]
+    if kind == "extra_forbidden":
+        return one_of(location, "the key", str(location[-1]), _keys_at(location[:-1]))
+    given = "is missing." if kind == "missing" else f"{finding['input']!r} was given."
+    field = _field_at(location)
+    examples = (field.examples or []) if field else []
+    description = f" ({field.description})" if field and field.description else ""
+    allowed = finding["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if kind == "missing":
+        allowed = "a value for this key"
+    return Problem(location, given, allowed + description, str(examples[0]) if examples else "")
+
+
+def _keys_at(location: Location) -> list[str]:
+    model = _type_at(location)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else ["(nothing)"]
+
+
+def _field_at(location: Location) -> FieldInfo | None:
+    """Return the field that a location leads to; inside a list or mapping, the nearest field above that has one."""
+    for end in range(len(location), 0, -1):
+        model = _type_at(location[: end - 1])
+        if isinstance(model, type) and issubclass(model, BaseModel) and location[end - 1] in model.model_fields:
+            return model.model_fields[str(location[end - 1])]
+    return None
+
+
+def _type_at(location: Location) -> Any:
+    """Return the annotated type at a location, by walking down from the root model."""
+    here: Any = Config
+    for step in location:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            field = here.model_fields.get(str(step))
+            here = field.annotation if field else None
+        elif get_origin(here) in (dict, list, tuple):
+            here = get_args(here)[-1]
+        elif get_origin(here) is Union:
+            here = get_args(here)[0]
+    return here

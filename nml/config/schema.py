@@ -1,0 +1,68 @@
+"""The configuration model: the single source of `config.yaml`'s keys, their defaults, schema and reference page."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nml.config.recipes import Recipe, Strict
+
+# Recipe names become folders, so they must not hold a slash.
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+Percent = Annotated[float, Field(gt=0, lt=100, examples=[20])]
+
+
+class Pretraining(Strict):
+    """One family of encoders: a corpus and a recipe, for each noise ratio and seed. The clean one is always made."""
+
+    corpus: Annotated[str, Field(examples=["emoji"])]
+    """Name of a corpus in `nml/corpora/catalogue.yaml`."""
+    recipe: Annotated[str, Field(examples=["resnet-mini"])]
+    """Name of a recipe under `recipes`."""
+    noise: Annotated[dict[str, list[Percent]], Field(default_factory=dict, examples=[{"symmetric": [5, 10, 20, 30]}])]
+    """Noise kinds, each with its percents of corrupted samples."""
+    seeds: Annotated[int, Field(ge=1, strict=True, examples=[1])] = 1
+    """Number of pre-training seeds; the noise is the same for all of them."""
+
+
+class Method(BaseModel):
+    """A tuning method's hyper-parameters: the common ones here, and those that the method's own file declares."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    learning_rate: Annotated[float | None, Field(gt=0, examples=[0.001])] = None
+    """Peak learning rate of AdamW, with a cosine to zero. Every trained method needs one."""
+    weight_decay: Annotated[float, Field(ge=0, examples=[0.0001])] = 0.0
+    """Decoupled weight decay."""
+    epochs: Annotated[int, Field(ge=1, strict=True, examples=[30])] = 30
+    """Passes over the task's training features."""
+    batch_size: Annotated[int, Field(ge=2, strict=True, examples=[64])] = 64
+    """Samples per optimiser step."""
+
+
+_FAMILY = {"corpus": "emoji", "recipe": "resnet-mini", "noise": {"symmetric": [5, 10, 20, 30]}}
+_RECIPE = {
+    "objective": "supervised",
+    "architecture": "resnet-mini",
+    "epochs": 12,
+    "batch_size": 128,
+    "learning_rate": 0.002,
+}
+
+
+class Config(Strict):
+    """What to run: which encoders, on which tasks, with which methods."""
+
+    name: Annotated[str, Field(min_length=1, examples=["mini"])]
+    """A name for the run, shown in the report."""
+    pretraining: Annotated[list[Pretraining], Field(min_length=1, examples=[[_FAMILY]])]
+    """The encoders to pre-train."""
+    recipes: Annotated[dict[Name, Recipe], Field(min_length=1, examples=[{"resnet-mini": _RECIPE}])]
+    """Pre-training recipes by name."""
+    tasks: Annotated[list[str], Field(min_length=1, examples=[["handwritten-digits"]])]
+    """Downstream tasks: names in `nml/tasks/catalogue.yaml`."""
+    methods: Annotated[dict[str, Method], Field(min_length=1, examples=[{"lp": {"learning_rate": 0.1}}])]
+    """Tuning methods: names of files in `nml/tuning/methods/`, each with its hyper-parameters."""
+    seeds: Annotated[int, Field(ge=1, strict=True, examples=[3])] = 3
+    """Number of tuning seeds in each cell."""
+    noise_seed: Annotated[int, Field(ge=0, strict=True, examples=[0])] = 0
+    """Seed of the noise; another one corrupts other samples."""

@@ -1,0 +1,97 @@
+"""Addresses of everything the study makes: noise, encoders, cells, and the files they live in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from nml.errors import UserError
+
+CLEAN = "clean"
+UNTRAINED = "untrained"
+NO_CORPUS = "none"
+_NOISE = re.compile(r"(?P<kind>[a-z][a-z-]*?)-(?P<percent>\d+(\.\d+)?)")
+_ADDRESS = re.compile(r"(?P<corpus>[^/]+)/(?P<recipe>[^/]+)/(?P<noise>[^/]+)/s(?P<seed>\d+)")
+
+
+@dataclass(frozen=True, order=True)
+class Noise:
+    """How a corpus' supervision is corrupted: a kind, and the percent of samples it changes."""
+
+    kind: str = CLEAN
+    percent: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.percent:g}" if self.percent else self.kind
+
+    @classmethod
+    def parse(cls, text: str) -> Noise:
+        """Read `clean`, `untrained` or `<kind>-<percent>`, such as `symmetric-20` or `asymmetric-2.5`."""
+        if text in (CLEAN, UNTRAINED):
+            return cls(text)
+        match = _NOISE.fullmatch(text)
+        if not match or not 0 < float(match["percent"]) < 100:
+            raise UserError(
+                f"noise '{text}' is not an address. Allowed: '{CLEAN}', '{UNTRAINED}' or <kind>-<percent> "
+                "with a percent between 0 and 100, for example 'symmetric-20'."
+            )
+        return cls(match["kind"], float(match["percent"]))
+
+
+@dataclass(frozen=True, order=True)
+class Encoder:
+    """One checkpoint: corpus / recipe / noise / seed."""
+
+    corpus: str
+    recipe: str
+    noise: Noise
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.corpus}/{self.recipe}/{self.noise}/s{self.seed}"
+
+    @classmethod
+    def parse(cls, address: str) -> Encoder:
+        """Read an address such as `emoji/resnet-mini/symmetric-20/s0`."""
+        match = _ADDRESS.fullmatch(address)
+        if not match:
+            raise UserError(
+                f"encoder address '{address}' is not <corpus>/<recipe>/<noise>/s<seed>, "
+                "for example 'emoji/resnet-mini/symmetric-20/s0'."
+            )
+        return cls(match["corpus"], match["recipe"], Noise.parse(match["noise"]), int(match["seed"]))
+
+    @property
+    def is_trained(self) -> bool:
+        return self.noise.kind != UNTRAINED
+
+    def identity(self) -> dict[str, str | float | int]:
+        """Return the columns that name this encoder in every table."""
+        return {
+            "corpus": self.corpus,
+            "recipe": self.recipe,
+            "noise_kind": self.noise.kind,
+            "noise_percent": float(self.noise.percent),
+            "pretrain_seed": self.seed,
+        }
+
+
+def encoder_dir(encoder: Encoder | str) -> PurePosixPath:
+    """`results/encoders/<corpus>/<recipe>/<noise>/s<seed>`."""
+    return PurePosixPath("results/encoders", str(encoder))
+
+
+def features_dir(encoder: Encoder | str, task: str) -> PurePosixPath:
+    """`results/features/<encoder>/<task>`."""
+    return PurePosixPath("results/features", str(encoder), task)
+
+
+def cell_path(encoder: Encoder | str, task: str, method: str) -> PurePosixPath:
+    """`results/cells/<encoder>/<task>/<method>.parquet`."""
+    return PurePosixPath("results/cells", str(encoder), task, f"{method}.parquet")
+
+
+def spectrum_path(encoder: Encoder | str, task: str) -> PurePosixPath:
+    """`results/spectra/<encoder>/<task>.parquet`."""
+    return PurePosixPath("results/spectra", str(encoder), f"{task}.parquet")

@@ -1,0 +1,165 @@
+"""A wrong value is refused, and the refusal names its place, what was given, what is allowed, and an example."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nml import plugins
+from nml.config.load import check_config, load_config
+from nml.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATIONS = [ROOT / "config.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
+MISSING = object()
+
+# (where, the wrong value, what the message says was given, what it says is allowed)
+WRONG = {
+    "misspelt key": ("task", ["x"], "the key 'task' does not exist. Did you mean 'tasks'?", "noise_seed"),
+    "misspelt key in a list": ("pretraining.0.nois", {}, "Did you mean 'noise'?", "corpus, noise, recipe, seeds"),
+    "misspelt key in a mapping": ("recipes.clip-mini.learning_rat", 1, "Did you mean 'learning_rate'?", "batch_size"),
+    "misspelt key in a block": ("recipes.clip-mini.augmentation.rotaton", 1, "Did you mean 'rotation'?", "min_scale"),
+    "missing key": ("name", MISSING, "is missing", "a value"),
+    "missing key of a recipe": ("recipes.clip-mini.learning_rate", MISSING, "is missing", "Peak learning rate"),
+    "ratio 120": ("pretraining.0.noise.symmetric.1", 120, "120 was given", "less than 100"),
+    "ratio 0": ("pretraining.0.noise.symmetric.1", 0, "0 was given", "greater than 0"),
+    "negative ratio": ("pretraining.0.noise.symmetric.1", -5, "-5 was given", "greater than 0"),
+    "ratio that is no number": ("pretraining.0.noise.symmetric.1", "many", "'many' was given", "a valid number"),
+    "ratio outside a list": ("pretraining.0.noise.symmetric", 20, "20 was given", "a valid list"),
+    "unknown corpus": ("pretraining.0.corpus", "emojis", "the corpus 'emojis' does not exist", "emoji"),
+    "unknown recipe": ("pretraining.0.recipe", "resnet-mimi", "Did you mean 'resnet-mini'?", "clip-mini, resnet-mini"),
+    "unknown noise kind": ("pretraining.0.noise.symetric", [5], "Did you mean 'symmetric'?", "swap, symmetric"),
+    "captions' noise for labels": ("pretraining.0.noise.swap", [5], "'swap' does not change the labels", "symmetric"),
+    "labels' noise for captions": ("pretraining.1.noise.symmetric", [5], "does not change the captions", "swap"),
+    "no seeds": ("pretraining.0.seeds", 0, "0 was given", "greater than or equal to 1"),
+    "unknown objective": ("recipes.clip-mini.objective", "clip", "'clip' was given", "'supervised' or 'contrastive'"),
+    "architecture of the other objective": (
+        "recipes.clip-mini.architecture",
+        "resnet-mini",
+        "for a contrastive recipe the architecture 'resnet-mini' does not exist",
+        "clip-mini",
+    ),
+    "recipe's name that is no folder": ("recipes.a/b", {}, "'a/b' was given", "match"),
+    "no recipes": ("recipes", {}, "{} was given", "at least 1"),
+    "decay rate of 1": ("recipes.clip-mini.betas.1", 1.0, "1.0 was given", "less than 1"),
+    "batch of one": ("recipes.clip-mini.batch_size", 1, "1 was given", "greater than or equal to 2"),
+    "text for a whole number": ("recipes.clip-mini.epochs", "ten", "'ten' was given", "a valid integer"),
+    "fraction for a whole number": ("recipes.clip-mini.epochs", 1.5, "1.5 was given", "a valid integer"),
+    "yes for a whole number": ("seeds", True, "True was given", "a valid integer"),
+    "number for a switch": ("recipes.clip-mini.augmentation", {"flip": 7}, "7 was given", "a valid boolean"),
+    "nothing for a mapping": ("recipes", None, "None was given", "a valid dictionary"),
+    "unknown task": ("tasks.0", "emoji-domain", "the task 'emoji-domain' does not exist", "emoji-domains"),
+    "one task outside a list": ("tasks", "emoji-domains", "'emoji-domains' was given", "a valid list"),
+    "no tasks": ("tasks", [], "[] was given", "at least 1"),
+    "unknown method": ("methods.nmtun", {}, "Did you mean 'nmtune'?", "lp, majority, mlp, nmtune"),
+    "method without learning rate": ("methods.lp.learning_rate", MISSING, "is missing", "a number above 0"),
+    "learning rate 0": ("methods.lp.learning_rate", 0, "0 was given", "greater than 0"),
+    "learning rate that is no number": ("methods.lp.learning_rate", "high", "'high' was given", "a valid number"),
+    "unknown parameter": ("methods.nmtune.wieght", 1, "Did you mean 'weight'?", "learning_rate, weight"),
+    "parameter of another method": ("methods.lp.weight", 1, "the key 'weight' does not exist", "learning_rate"),
+    "parameter that YAML takes for text": ("methods.nmtune.weight", "1e-2", "'1e-2' was given", "write 0.001"),
+    "yes for a parameter": ("methods.nmtune.weight", True, "True was given", "a number"),
+    "nothing for a method": ("methods.lp", None, "None was given", "a valid dictionary"),
+}
+
+
+def change(values: Any, where: str, value: Any) -> str:
+    """Put a value into a configuration at a key path, and return where the error should be."""
+    *parents, last = [int(step) if step.isdigit() else step for step in where.split(".")]
+    for step in parents:
+        if isinstance(values, dict):
+            values.setdefault(step, {"betas": [0.9, 0.99]}.get(step, {}))
+        values = values[step]
+    if value is MISSING:
+        del values[last]
+    else:
+        values[last] = value
+    return f"{where}.flip" if value == {"flip": 7} else where
+
+
+@pytest.mark.parametrize(("where", "value", "given", "allowed"), WRONG.values(), ids=WRONG)
+def test_a_wrong_value_is_refused(values: dict[str, Any], where: str, value: Any, given: str, allowed: str) -> None:
+    location = change(values, where, value)
+    with pytest.raises(UserError) as caught:
+        check_config(values, source="my.yaml")
+    message = str(caught.value)
+    problem = next(part for part in message.split("\n  ") if part.strip().startswith(f"{location}: "))
+    following = message[message.index(problem) :]
+    assert "my.yaml" in message
+    assert given in problem
+    assert allowed in following.split("Allowed: ")[1].split("For example")[0]
+    assert following.split("For example: ")[1].strip()
+    assert "docs/config.md" in message
+
+
+def test_the_nearest_name_is_the_example(values: dict[str, Any]) -> None:
+    change(values, "methods.nmtune.wieght", 1)
+    with pytest.raises(UserError, match="For example: weight"):
+        check_config(values)
+
+
+def test_a_task_twice_is_refused(values: dict[str, Any]) -> None:
+    values["tasks"] *= 2
+    with pytest.raises(UserError, match=r"tasks\.1: the task .* is listed twice"):
+        check_config(values)
+
+
+def test_all_wrong_values_are_named_at_once(values: dict[str, Any]) -> None:
+    change(values, "seeds", 0)
+    change(values, "recipes.clip-mini.epochs", "ten")
+    change(values, "pretraining.0.noise.symmetric.0", 120)
+    with pytest.raises(UserError, match="3 values in") as caught:
+        check_config(values)
+    for where in ("seeds", "recipes.clip-mini.epochs", "pretraining.0.noise.symmetric.0"):
+        assert f"  {where}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("values", [None, [], "mini", 3])
+def test_what_is_no_mapping_is_refused(values: Any) -> None:
+    with pytest.raises(UserError, match=r"\(the whole file\)"):
+        check_config(values)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml does not exist.*presets"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_a_file_that_is_no_yaml_is_refused_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("name: mini\ntasks: [a, b\n")
+    with pytest.raises(UserError, match=r"(?s)broken\.yaml is not valid YAML.*line 3"):
+        load_config(tmp_path / "broken.yaml")
+
+
+def test_a_right_configuration_keeps_its_values_and_gets_the_defaults(values: dict[str, Any]) -> None:
+    config = check_config(values)
+    assert config.pretraining[0].noise == {"symmetric": [5, 20]}
+    assert config.pretraining[1].seeds == 1
+    assert config.methods["nmtune"].model_extra == {"weight": 0.01}
+    assert config.methods["lp"].epochs == 30
+    assert (config.seeds, config.noise_seed) == (3, 0)
+
+
+def test_numbers_may_be_written_with_an_exponent_without_a_dot(values: dict[str, Any]) -> None:
+    """YAML 1.1 takes 1e-3 for text."""
+    change(values, "recipes.clip-mini.learning_rate", "1e-3")
+    assert check_config(values).recipes["clip-mini"].learning_rate == 0.001
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
+def test_every_configuration_that_is_shipped_is_right(path: Path) -> None:
+    load_config(path)
+
+
+def test_configurations_are_shipped() -> None:
+    assert {path.name for path in CONFIGURATIONS} >= {"config.yaml", "smoke.yaml"}
+
+
+def test_the_default_configuration_is_the_mini_matrix() -> None:
+    config = load_config(ROOT / "config.yaml")
+    noise = {(family.recipe, *family.noise): next(iter(family.noise.values())) for family in config.pretraining}
+    assert noise == {("resnet-mini", "symmetric"): [5, 10, 20, 30], ("clip-mini", "swap"): [5, 10, 20, 30]}
+    assert list(config.methods) == ["majority", "lp", "mlp", "nmtune"]
+    groups = [set(plugins.tasks()[task]["tests"].values()) for task in config.tasks]
+    assert sum("ood" not in group for group in groups) == 14
+    assert sum("ood" in group for group in groups) == 1
