@@ -1,0 +1,1 @@
+"""Pre-training corpora: labelled or captioned images in WebDataset shards."""

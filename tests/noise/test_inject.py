@@ -1,0 +1,138 @@
+"""An overlay holds what the noise changed and nothing else; its manifest says what was done; damage is refused."""
+
+import math
+import types
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import nml.noise
+from nml.artifacts import read_json, sha256_file
+from nml.corpora.catalogue import open_corpus
+from nml.corpora.index import index_corpus
+from nml.errors import UserError
+from nml.grid import Noise
+from nml.noise import inject
+from nml.noise.inject import inject_noise
+from nml.noise.overlay import read_overlay
+
+SHARDS = ["tiny-train-00.tar", "tiny-train-01.tar.gz", "tiny-train-02.tar", "tiny-train-03.tar.gz"]
+
+
+@pytest.fixture
+def index(tiny_corpus: Path, tmp_path: Path) -> Path:
+    index_corpus(open_corpus("tiny"), tmp_path / "index")
+    return tmp_path / "index"
+
+
+def rows(index: Path) -> dict[str, dict]:
+    return {row["key"]: row for row in pq.read_table(index / "index.parquet").to_pylist()}
+
+
+def overlay(folder: Path) -> dict[str, dict]:
+    return {key: change for shard in SHARDS for key, change in read_overlay(folder, shard).items()}
+
+
+def test_label_noise_changes_the_asked_share_of_each_class(index: Path, tmp_path: Path) -> None:
+    manifest = inject_noise(index, Noise("symmetric", 25), 0, tmp_path / "noise")
+    clean, changed = rows(index), overlay(tmp_path / "noise")
+    assert len(changed) == 6
+    for label in range(3):
+        assert sum(clean[key]["label"] == label for key in changed) == 2
+    assert all(set(change) == {"label"} and change["label"] != clean[key]["label"] for key, change in changed.items())
+    assert all(clean[key]["split"] == "train" for key in changed)
+    assert manifest["realised_percent"] == 25.0
+    assert manifest["realised_percent_per_class"] == {"red": 25.0, "green": 25.0, "blue": 25.0}
+
+
+def test_the_realised_percent_is_what_rounding_gives(index: Path, tmp_path: Path) -> None:
+    manifest = inject_noise(index, Noise("symmetric", 10), 0, tmp_path / "noise")
+    expected = 3 * math.floor(0.1 * 8 + 0.5)
+    assert (manifest["nominal_percent"], manifest["changed"], manifest["samples"]) == (10, expected, 24)
+    assert manifest["realised_percent"] == pytest.approx(100 * expected / 24)
+    assert len(overlay(tmp_path / "noise")) == expected
+
+
+def test_caption_noise_passes_captions_round(index: Path, tmp_path: Path) -> None:
+    manifest = inject_noise(index, Noise("swap", 25), 0, tmp_path / "noise")
+    clean, changed = rows(index), overlay(tmp_path / "noise")
+    assert len(changed) == 6
+    assert all(set(change) == {"caption"} for change in changed.values())
+    assert all(change["caption"] != clean[key]["caption"] for key, change in changed.items())
+    assert {change["caption"] for change in changed.values()} == {clean[key]["caption"] for key in changed}
+    assert manifest["realised_percent"] == 25.0
+
+
+def test_each_shard_has_a_file_with_its_own_samples_and_its_hash(index: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "noise"
+    manifest = inject_noise(index, Noise("symmetric", 50), 0, folder)
+    assert list(manifest["overlay"]) == SHARDS
+    assert sorted(path.name for path in (folder / "overlay").iterdir()) == [f"{shard}.parquet" for shard in SHARDS]
+    for shard, digest in manifest["overlay"].items():
+        assert sha256_file(folder / "overlay" / f"{shard}.parquet") == digest
+        assert all(rows(index)[key]["shard"] == shard for key in read_overlay(folder, shard))
+
+
+def test_clean_changes_nothing(index: Path, tmp_path: Path) -> None:
+    manifest = inject_noise(index, Noise(), 0, tmp_path / "noise")
+    assert overlay(tmp_path / "noise") == {}
+    assert (manifest["noise"], manifest["realised_percent"], manifest["changed"]) == ("clean", 0.0, 0)
+
+
+def test_the_manifest_names_what_it_was_made_from(index: Path, tmp_path: Path) -> None:
+    manifest = inject_noise(index, Noise("symmetric", 25), 3, tmp_path / "noise")
+    assert manifest == read_json(tmp_path / "noise" / "manifest.json")
+    assert (manifest["corpus"], manifest["noise"], manifest["kind"], manifest["seed"]) == (
+        "tiny", "symmetric-25", "symmetric", 3,
+    )  # fmt: skip
+    assert manifest["corpus_index_sha256"] == sha256_file(index / "index.parquet")
+
+
+@pytest.mark.parametrize("noise", [Noise(), Noise("symmetric", 25), Noise("swap", 25)], ids=str)
+def test_a_rerun_is_byte_identical(index: Path, tmp_path: Path, noise: Noise) -> None:
+    for name in ("first", "second"):
+        inject_noise(index, noise, 0, tmp_path / name)
+    for path in (tmp_path / "first").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "second" / path.relative_to(tmp_path / "first")).read_bytes()
+
+
+def test_ratios_are_nested_in_the_overlay(index: Path, tmp_path: Path) -> None:
+    for percent in (25, 50):
+        inject_noise(index, Noise("symmetric", percent), 0, tmp_path / str(percent))
+    few, many = overlay(tmp_path / "25"), overlay(tmp_path / "50")
+    assert few.items() <= many.items()
+
+
+def test_a_damaged_overlay_is_refused(index: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "noise"
+    inject_noise(index, Noise("symmetric", 50), 0, folder)
+    damaged = folder / "overlay" / f"{SHARDS[0]}.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(UserError, match=rf"{SHARDS[0]}\.parquet is missing or does not match.*[Dd]elete"):
+        read_overlay(folder, SHARDS[0])
+
+
+def test_a_missing_overlay_file_is_refused(index: Path, tmp_path: Path) -> None:
+    inject_noise(index, Noise("symmetric", 50), 0, tmp_path / "noise")
+    (tmp_path / "noise" / "overlay" / f"{SHARDS[1]}.parquet").unlink()
+    with pytest.raises(UserError, match=SHARDS[1]):
+        read_overlay(tmp_path / "noise", SHARDS[1])
+
+
+def test_a_shard_that_the_noise_does_not_know_is_refused(index: Path, tmp_path: Path) -> None:
+    inject_noise(index, Noise(), 0, tmp_path / "noise")
+    with pytest.raises(UserError, match=r"tiny-train-09\.tar"):
+        read_overlay(tmp_path / "noise", "tiny-train-09.tar")
+
+
+def test_a_new_kind_is_one_file_even_if_its_name_has_a_hyphen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def next_class(labels: np.ndarray, keys: list[str], num_classes: int, ratio: float, seed: int) -> np.ndarray:
+        return (labels + 1) % num_classes
+
+    module = types.SimpleNamespace(next_class=next_class)
+    monkeypatch.setattr(inject, "noise_kinds", lambda: {"next-class": {"CORRUPTS": "labels"}})
+    monkeypatch.setattr(nml.noise.importlib, "import_module", lambda name: {"nml.noise.kinds.next_class": module}[name])
+    columns = {"key": np.array(["a", "b"], dtype=object), "label": np.array([0, 2], dtype=object)}
+    assert inject.corrupt(columns, 3, Noise("next-class", 50), 0)["label"].tolist() == [1, 0]
