@@ -1,0 +1,54 @@
+"""The image-text contrastive objective of CLIP, with open_clip's tokenizer and loss."""
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from open_clip import ClipLoss
+from open_clip.tokenizer import SimpleTokenizer
+from torch import nn
+
+from nml.corpora.catalogue import Corpus
+from nml.pretraining.images import normalise
+
+TARGET = "caption"
+# The largest inverse temperature, as in CLIP.
+MAX_LOGIT_SCALE = math.log(100)
+
+_clip_loss = ClipLoss()
+_tokenizer = SimpleTokenizer()
+
+
+@lru_cache(maxsize=2**16)
+def _tokens(caption: str, context_length: int) -> torch.Tensor:
+    return _tokenizer(caption, context_length=context_length)[0]
+
+
+def collate(targets: list[Any], architecture: Any) -> torch.Tensor:
+    """Return captions as int64 tokens [B, context length]."""
+    return torch.stack([_tokens(caption, architecture.CONTEXT_LENGTH) for caption in targets])
+
+
+def loss(model: nn.Module, images: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the symmetric InfoNCE loss and the number of images whose own caption is the nearest in the batch."""
+    with torch.no_grad():
+        model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
+    image_features, text_features, scale = model(images, tokens)[:3]
+    nearest = (image_features.detach() @ text_features.detach().T).argmax(dim=1)
+    right = (nearest == torch.arange(len(images), device=images.device)).sum()
+    return _clip_loss(image_features, text_features, scale), right
+
+
+@torch.inference_mode()
+def validation_accuracy(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, corpus: Corpus, architecture: Any
+) -> float:
+    """Return the zero-shot accuracy over the corpus' classes: the nearest class by the mean embedding of its prompts."""
+    prompts = [template.format(name) for name in corpus.class_names for template in corpus.templates]
+    tokens = collate(prompts, architecture).to(images.device)
+    embedded = torch.cat([model.encode_text(part, normalize=True) for part in tokens.split(256)])
+    classes = F.normalize(embedded.view(len(corpus.class_names), len(corpus.templates), -1).mean(dim=1), dim=-1)
+    parts = [model.encode_image(normalise(part, architecture.IMAGE_SIZE)) for part in images.split(256)]
+    return ((torch.cat(parts) @ classes.T).argmax(dim=1) == labels).double().mean().item()

@@ -1,0 +1,84 @@
+"""Streams of training samples: shards in a fresh order each epoch, with the noise overlay laid over them."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import webdataset as wds
+
+from nml.artifacts import read_json
+from nml.corpora.catalogue import Corpus
+from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples
+from nml.noise.overlay import read_overlay
+from nml.pretraining.images import stack_images
+
+# Encoded samples held for shuffling: about a gigabyte for photographs.
+SHUFFLE_BUFFER = 10_000
+
+
+class TrainingData:
+    """The training samples of a corpus under a noise overlay, in a fresh order each epoch, every sample once.
+
+    Parameters
+    ----------
+    corpus : the clean shards
+    noise_dir : folder of the overlay that replaces the noisy labels or captions
+    target : `label` or `caption`
+    """
+
+    def __init__(self, corpus: Corpus, noise_dir: Path, target: str) -> None:
+        self.corpus, self.noise_dir, self.target = corpus, noise_dir, target
+        self.samples: int = read_json(noise_dir / "manifest.json")["samples"]
+        # A corpus that fits in the shuffle buffer is read once and stays there.
+        self.held = list(self._stream(corpus.shards["train"])) if self.samples <= SHUFFLE_BUFFER else None
+
+    def batches(self, sizes: list[int], seed: int) -> Iterator[tuple[torch.Tensor, list[Any]]]:
+        """Yield one epoch: uint8 images [B, 3, H, W] and B targets, for each batch size B in `sizes`.
+
+        The sizes add up to the number of samples; `seed` sets this epoch's order.
+        """
+        samples = self._shuffled(random.Random(seed))
+        for size in sizes:
+            batch = [self._decode(next(samples)) for _ in range(size)]
+            yield stack_images([image for image, _ in batch]), [target for _, target in batch]
+
+    def _shuffled(self, rng: random.Random) -> Iterator[dict[str, Any]]:
+        if self.held is not None:
+            return iter(rng.sample(self.held, len(self.held)))
+        shards = self.corpus.shards["train"]
+        stream = self._stream(rng.sample(shards, len(shards)))
+        return iter(wds.shuffle(SHUFFLE_BUFFER, initial=SHUFFLE_BUFFER, rng=rng)(stream))
+
+    def _stream(self, shards: list[Path]) -> Iterator[dict[str, Any]]:
+        for shard in shards:
+            overlay = read_overlay(self.noise_dir, shard.name)
+            for sample in read_samples([shard]):
+                changed = overlay.get(sample["__key__"])
+                yield sample | {"noisy": changed[self.target]} if changed else sample
+
+    def _decode(self, sample: dict[str, Any]) -> tuple[np.ndarray, Any]:
+        image = decode_image(sample)
+        if "noisy" in sample:
+            return image, sample["noisy"]
+        if self.target == "label":
+            return image, decode_label(sample, len(self.corpus.class_names))
+        return image, decode_caption(sample)
+
+
+def validation_set(corpus: Corpus) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the clean validation split: uint8 images [N, 3, H, W] and int64 labels [N]."""
+    samples = list(read_samples(corpus.shards["validation"]))
+    labels = [decode_label(sample, len(corpus.class_names)) for sample in samples]
+    return stack_images([decode_image(sample) for sample in samples]), torch.tensor(labels)
+
+
+def even_batches(samples: int, batch_size: int) -> list[int]:
+    """Split an epoch into the fewest batches of at most `batch_size`, as equal in size as can be.
+
+    A short last batch would weigh its samples more than the others and may be too small to normalise.
+    """
+    steps = -(-samples // batch_size)
+    return [samples // steps + (step < samples % steps) for step in range(steps)]

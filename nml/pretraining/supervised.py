@@ -1,0 +1,32 @@
+"""The supervised objective: cross-entropy with the labels, clean or noisy."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nml.corpora.catalogue import Corpus
+from nml.pretraining.images import normalise
+
+TARGET = "label"
+
+
+def collate(targets: list[Any], architecture: Any) -> torch.Tensor:
+    """Return labels as int64 [B]."""
+    return torch.tensor(targets)
+
+
+def loss(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean cross-entropy and the number of right predictions, of normalised images [B, 3, H, W]."""
+    logits = model(images)
+    return F.cross_entropy(logits, labels), (logits.argmax(dim=1) == labels).sum()
+
+
+@torch.inference_mode()
+def validation_accuracy(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, corpus: Corpus, architecture: Any
+) -> float:
+    """Return the share of clean validation images (uint8 [N, 3, H, W]) that get their class."""
+    logits = torch.cat([model(normalise(part, architecture.IMAGE_SIZE)) for part in images.split(256)])
+    return (logits.argmax(dim=1) == labels).double().mean().item()

@@ -1,0 +1,103 @@
+"""Features are what the encoder gives, whatever the batching, and come back from the cache as they were."""
+
+import numpy as np
+import pytest
+import torch
+
+from nml import encoders
+from nml.config.recipes import Recipe
+from nml.features import extract
+from nml.features.cache import cached_features
+from nml.features.extract import extract_features
+from nml.features.store import load_features, save_features
+from nml.pretraining.images import stack_images
+from nml.pretraining.pretrain import initialise
+from nml.tasks.task import open_task, read_split
+
+
+ADDRESS = "none/resnet-mini/untrained/s0"
+
+
+def write_encoder(root, seed):
+    recipe = Recipe(objective="supervised", architecture="resnet-mini", epochs=1, batch_size=8, learning_rate=0.1)
+    initialise(ADDRESS, recipe, "resnet-mini", seed, root / "results/encoders" / ADDRESS)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("encoder")
+    write_encoder(root, seed=0)
+    return encoders.load(ADDRESS, root)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return open_task("emoji-domains")
+
+
+@pytest.fixture(scope="module")
+def found(encoder, task):
+    return extract_features(encoder, task)
+
+
+def test_features_agree_with_the_encoder(encoder, task, found):
+    samples = list(read_split(task, "test-3d"))
+    with torch.inference_mode():
+        images = stack_images([image for _, image, _ in samples])
+        expected = encoder.features(encoder.transform(images)).numpy()
+    np.testing.assert_allclose(found.tests["test-3d"].features, expected, rtol=1e-4, atol=1e-5)
+    assert found.tests["test-3d"].keys == [key for key, _, _ in samples]
+    assert found.tests["test-3d"].labels.tolist() == [label for _, _, label in samples]
+
+
+def test_batches_do_not_matter(encoder, task, found, monkeypatch):
+    monkeypatch.setattr(extract, "BATCH_SIZE", 37)
+    other = extract_features(encoder, task)
+    np.testing.assert_allclose(other.train.features, found.train.features, rtol=1e-4, atol=1e-5)
+
+
+def test_stored_features_come_back_as_they_were(found, tmp_path):
+    save_features(found, {}, tmp_path)
+    loaded = load_features(tmp_path)
+    assert (loaded.task, loaded.num_classes, loaded.groups) == (found.task, found.num_classes, found.groups)
+    assert list(loaded.tests) == list(found.tests)
+    pairs = [(loaded.train, found.train), (loaded.validation, found.validation)]
+    for a, b in [*pairs, *zip(loaded.tests.values(), found.tests.values(), strict=True)]:
+        assert np.array_equal(a.features, b.features) and np.array_equal(a.labels, b.labels) and a.keys == b.keys
+
+
+@pytest.fixture
+def extractions(monkeypatch):
+    """Count the times that the encoder runs over a task."""
+    calls = []
+
+    def counted(encoder, task):
+        calls.append(task.name)
+        return extract_features(encoder, task)
+
+    monkeypatch.setattr(extract, "extract_features", counted)
+    return calls
+
+
+def test_the_encoder_runs_once_until_checkpoint_or_code_change(tmp_path, extractions):
+    def ask(code="code"):
+        return cached_features(ADDRESS, "handwritten-digits", tmp_path / "features", code, root=tmp_path)
+
+    write_encoder(tmp_path, seed=0)
+    first, again = ask(), ask()
+    assert len(extractions) == 1
+    assert np.array_equal(first.train.features, again.train.features)
+    ask(code="other code")
+    assert len(extractions) == 2
+    write_encoder(tmp_path, seed=1)
+    assert not np.array_equal(ask("other code").train.features, first.train.features)
+    assert len(extractions) == 3
+
+
+def test_a_half_written_cache_is_not_used(tmp_path, extractions):
+    write_encoder(tmp_path, seed=0)
+    folder = tmp_path / "features"
+    cached_features(ADDRESS, "handwritten-digits", folder, "code", root=tmp_path)
+    (folder / "meta.json").unlink()
+    cached_features(ADDRESS, "handwritten-digits", folder, "code", root=tmp_path)
+    assert len(extractions) == 2

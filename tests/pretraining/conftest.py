@@ -1,0 +1,67 @@
+"""A corpus of 60 real-format samples in 3 classes, and short recipes on it."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nml.config.recipes import Augmentation, Recipe
+from nml.corpora.catalogue import Corpus
+from nml.corpora.index import index_corpus
+from nml.grid import Noise
+from nml.noise.inject import inject_noise
+
+COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 220)}
+
+
+def write_shard(path: Path, samples: list[tuple[str, int]]) -> None:
+    """Write (key, label) samples, coloured by their class, as the embedded corpus lays them out."""
+    rng = np.random.default_rng(len(samples))
+    with tarfile.open(path, "w:gz") as archive:
+        for key, label in samples:
+            pixels = np.clip(np.array(list(COLOURS.values())[label]) + rng.normal(0, 25, (32, 32, 3)), 0, 255)
+            image = io.BytesIO()
+            Image.fromarray(pixels.astype(np.uint8)).save(image, "webp", lossless=True)
+            caption = f"a {list(COLOURS)[label]} square, number {key}"
+            members = {"webp": image.getvalue(), "cls": str(label).encode(), "txt": caption.encode()}
+            for suffix, data in members.items():
+                info = tarfile.TarInfo(f"{key}.{suffix}")
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Corpus:
+    path = tmp_path_factory.mktemp("corpus")
+    for shard in range(3):
+        write_shard(path / f"train-{shard}.tar.gz", [(f"t{shard}x{i}", i % 3) for i in range(20)])
+    write_shard(path / "val-0.tar.gz", [(f"v{i}", i % 3) for i in range(12)])
+    shards = {"train": sorted(path.glob("train-*")), "validation": sorted(path.glob("val-*"))}
+    return Corpus("colours", path, shards, list(COLOURS), ["{}", "a {} square"])
+
+
+@pytest.fixture(scope="session")
+def noise_dirs(corpus, tmp_path_factory) -> dict[str, Path]:
+    """Overlay folders by noise."""
+    root = tmp_path_factory.mktemp("noise")
+    index_corpus(corpus, root / "corpus")
+    for noise in ("clean", "symmetric-20", "swap-20"):
+        inject_noise(root / "corpus", Noise.parse(noise), 0, root / noise)
+    return {noise: root / noise for noise in ("clean", "symmetric-20", "swap-20")}
+
+
+@pytest.fixture
+def recipe():
+    """Return a function that makes a short recipe for an objective, with any value changed."""
+
+    def make(objective: str = "supervised", **changes) -> Recipe:
+        architecture = {"supervised": "resnet-mini", "contrastive": "clip-mini"}[objective]
+        values = {"epochs": 3, "batch_size": 16, "learning_rate": 0.003, "warmup_epochs": 0.5}
+        augmentation = Augmentation(min_scale=0.8, rotation=10, brightness=0.1)
+        fixed = {"objective": objective, "architecture": architecture, "augmentation": augmentation}
+        return Recipe(**fixed, **(values | changes))
+
+    return make

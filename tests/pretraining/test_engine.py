@@ -1,0 +1,112 @@
+"""Training learns, follows its schedule, and resumes bit for bit."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from nml.errors import UserError
+from nml.pretraining import engine
+from nml.pretraining.engine import Run, build_model, learning_rate, train
+
+NOISE = {"supervised": "symmetric-20", "contrastive": "swap-20"}
+
+
+@pytest.fixture
+def run(corpus, noise_dirs, recipe, tmp_path):
+    def make(objective: str = "supervised", noise: str | None = None, **changes) -> Run:
+        folder = noise_dirs[noise or NOISE[objective]]
+        made = recipe(objective, **changes)
+        return Run("a run", corpus, folder, made, made.architecture, 0, tmp_path / "progress.safetensors", "code")
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def interrupt_after(monkeypatch, epochs: int) -> None:
+    """Stop the training like a kill would: after an epoch was saved, before the next one is."""
+    real, calls = engine._train_epoch, []
+
+    def limited(*args):
+        if len(calls) == epochs:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return real(*args)
+
+    monkeypatch.setattr(engine, "_train_epoch", limited)
+
+
+@pytest.mark.parametrize("objective", ["supervised", "contrastive"])
+def test_resumed_training_ends_with_the_same_weights(run, objective, monkeypatch):
+    whole, log = train(run(objective))
+    expected = weights(whole)
+    job = run(objective)
+    job.progress_file.unlink()
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            train(job)
+    resumed, resumed_log = train(job)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
+    assert [row["loss"] for row in resumed_log] == [row["loss"] for row in log]
+
+
+def test_progress_of_another_recipe_is_not_resumed(run, monkeypatch):
+    train(run(epochs=1))
+    other = run(epochs=1, learning_rate=0.001)
+    fresh, _ = train(other)
+    other.progress_file.unlink()
+    alone, _ = train(other)
+    assert all(torch.equal(a, b) for a, b in zip(fresh.state_dict().values(), alone.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("objective", ["supervised", "contrastive"])
+def test_an_easy_corpus_is_learned(run, objective):
+    _, log = train(run(objective, noise="clean", epochs=12, batch_size=20))
+    assert log[-1]["validation_accuracy"] >= 0.9, "three plain colours"
+    assert log[-1]["loss"] < log[0]["loss"]
+
+
+def test_encoders_of_one_seed_start_alike_at_every_noise(recipe):
+    first, again = (build_model(recipe(), "resnet-mini", 3, seed=0) for _ in range(2))
+    other = build_model(recipe(), "resnet-mini", 3, seed=1)
+    assert torch.equal(first.conv1.weight, again.conv1.weight)
+    assert not torch.equal(first.conv1.weight, other.conv1.weight)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(run, monkeypatch):
+    job = run(epochs=1)
+    train(job)
+    monkeypatch.setattr(engine, "_step", lambda *args: None)
+    monkeypatch.setattr(job.objective, "loss", lambda *args: (torch.tensor(math.nan), torch.tensor(0)))
+    before = job.progress_file.read_bytes()
+    with pytest.raises(UserError, match=r"epoch 1.*recipes\.resnet-mini\.learning_rate"):
+        train(dataclasses.replace(job, code="other code"))
+    assert job.progress_file.read_bytes() == before
+
+
+def test_the_learning_rate_warms_up_then_follows_a_cosine_to_zero(recipe):
+    made = recipe(epochs=10, warmup_epochs=2, learning_rate=1.0)
+    assert learning_rate(made, 1) == 0.5
+    assert learning_rate(made, 2) == 1
+    assert learning_rate(made, 6) == pytest.approx(0.5)
+    assert learning_rate(made, 10) == pytest.approx(0)
+
+
+def test_norms_and_biases_are_not_decayed(recipe):
+    model = build_model(recipe(), "resnet-mini", 3, seed=0)
+    decayed, plain = engine._optimizer(model, recipe(weight_decay=0.3)).param_groups
+    assert decayed["weight_decay"] == 0.3 and plain["weight_decay"] == 0
+    assert all(p.ndim > 1 for p in decayed["params"]) and all(p.ndim <= 1 for p in plain["params"])
