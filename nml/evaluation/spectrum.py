@@ -1,0 +1,50 @@
+"""The spectrum of a feature space: singular values of raw, un-centred features F = U S V^T, float [M, D].
+
+Definitions of Chen et al. (ICLR 2024), section 2. All raise `UserError` for features without a spectrum: empty,
+non-finite, or zero everywhere.
+"""
+
+import numpy as np
+
+from nml.errors import UserError
+
+
+def singular_values(features: np.ndarray) -> np.ndarray:
+    """Return the singular values float64 [min(M, D)], in descending order.
+
+    They are computed by a direct decomposition in float64: through the Gram matrix, which is faster, those below
+    1e-8 of the largest would be noise.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    if features.ndim != 2 or features.size == 0 or not np.isfinite(features).all():
+        raise UserError(f"features of shape {features.shape} have no spectrum; needed are finite values [M, D]")
+    return np.linalg.svd(features, compute_uv=False)
+
+
+def singular_value_entropy(features: np.ndarray) -> float:
+    """Return SVE = -sum_i p_i log p_i with p_i = sigma_i / sum_j sigma_j, in nats: 0 for rank one, at most log D."""
+    return entropy(singular_values(features))
+
+
+def largest_singular_value_ratio(features: np.ndarray) -> float:
+    """Return LSVR = -log(sigma_1 / sum_j sigma_j), in nats: 0 for rank one; smaller means more dominant."""
+    return -float(np.log(dominant_ratio(singular_values(features))))
+
+
+def entropy(sigma: np.ndarray) -> float:
+    """Return the SVE of given singular values [K]."""
+    shares = _shares(sigma)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum()) + 0.0
+
+
+def dominant_ratio(sigma: np.ndarray) -> float:
+    """Return sigma_1 / sum_j sigma_j of given singular values [K], in descending order."""
+    return float(_shares(sigma)[0])
+
+
+def _shares(sigma: np.ndarray) -> np.ndarray:
+    total = sigma.sum()
+    if total == 0:
+        raise UserError("all features are zero, so their spectrum is undefined; check the encoder and its transform")
+    return sigma / total

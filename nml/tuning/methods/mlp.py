@@ -1,0 +1,17 @@
+"""MLP tuning: a two-layer MLP and a linear head, trained with cross-entropy alone (NMTune without regularisers)."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from nml.tuning.batch import Batch
+from nml.tuning.losses import cross_entropy
+
+TRAINED = True
+HEAD = "mlp"
+PARAMETERS = {"width": 1.0}
+
+
+def loss(batch: Batch, parameters: Mapping[str, float]) -> Tensor:
+    """Return the cross-entropy of each head [H]."""
+    return cross_entropy(batch.logits, batch.labels)

@@ -1,0 +1,59 @@
+"""AdamW for stacked heads: one update for all of them, with a learning rate and a weight decay per head."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+class AdamW:
+    """Decoupled weight decay (Loshchilov and Hutter, 2019), with a cosine schedule to zero and no warm-up.
+
+    Every step of a head equals a step of `torch.optim.AdamW` with its default betas and epsilon, followed by one of
+    `torch.optim.lr_scheduler.CosineAnnealingLR` over `total_steps`.
+
+    Parameters
+    ----------
+    parameters : list of Tensor [H, ...]
+        Updated in place by `step`.
+    learning_rates, weight_decays : Tensor [H]
+        On the device and of the type of the parameters.
+    total_steps : int
+        Number of steps after which the learning rate is zero.
+    """
+
+    def __init__(
+        self, parameters: Sequence[Tensor], learning_rates: Tensor, weight_decays: Tensor, total_steps: int
+    ) -> None:
+        self.parameters = parameters
+        self.learning_rates = learning_rates
+        self.weight_decays = weight_decays if bool(weight_decays.any()) else None
+        self.total_steps = total_steps
+        self.steps = 0
+        self.means = [torch.zeros_like(parameter) for parameter in parameters]
+        self.squares = [torch.zeros_like(parameter) for parameter in parameters]
+        self.scratch = [torch.empty_like(parameter) for parameter in parameters]
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Move every parameter by one step along its gradient, in the order of the parameters."""
+        rates = self.learning_rates * (0.5 * (1 + math.cos(math.pi * self.steps / self.total_steps)))
+        self.steps += 1
+        # The bias corrections are moved out of the tensors: two passes over the parameters less.
+        correction = math.sqrt(1 - BETA2**self.steps)
+        moves = rates * (-correction / (1 - BETA1**self.steps))
+        keeps = None if self.weight_decays is None else 1 - rates * self.weight_decays
+        for parameter, gradient, mean, square, scratch in zip(
+            self.parameters, gradients, self.means, self.squares, self.scratch, strict=True
+        ):
+            per_head = (-1,) + (1,) * (parameter.dim() - 1)
+            if keeps is not None:
+                parameter.mul_(keeps.view(per_head))
+            mean.lerp_(gradient, 1 - BETA1)
+            square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+            torch.sqrt(square, out=scratch).add_(EPSILON * correction)
+            torch.div(mean, scratch, out=scratch)
+            parameter.addcmul_(scratch, moves.view(per_head))

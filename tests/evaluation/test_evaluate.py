@@ -1,0 +1,86 @@
+"""From features to cells: what is returned, what it depends on, and what it must not depend on."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from nml.artifacts import sha256_file, write_parquet
+from nml.errors import UserError
+from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA
+from nml.evaluation.evaluate import evaluate
+
+METHODS = {
+    "majority": {},
+    "lp": {"learning_rate": 0.1, "weight_decay": 0.0, "epochs": 3, "batch_size": 32},
+    "nmtune": {"learning_rate": 0.01, "weight_decay": 1e-4, "epochs": 3, "batch_size": 32, "weight": 0.05},
+}
+SEEDS = {0: 123, 1: 456}
+
+
+def relabelled(features):
+    """The same task with other test labels."""
+    tests = {name: replace(split, labels=(split.labels + 1) % 3) for name, split in features.tests.items()}
+    return replace(features, tests=tests)
+
+
+def test_every_method_gets_cells_predictions_and_metadata(features, identity):
+    results = evaluate(features, METHODS, SEEDS, identity)
+    assert list(results) == list(METHODS)
+    for method, result in results.items():
+        assert pa.table(result.cells, schema=CELL_SCHEMA).num_rows == 2 * 2 * 3
+        assert pa.table(result.predictions, schema=PREDICTIONS_SCHEMA).num_rows == 2 * (40 + 25)
+        assert set(result.cells["method"]) == {method}
+        assert json.loads(json.dumps(result.metadata))["method"] == method
+
+
+def test_metadata_tell_how_each_seed_was_selected(features, identity):
+    results = evaluate(features, METHODS, SEEDS, identity)
+    found = results["nmtune"].metadata
+    expected = {"weight": 0.05, "k": 1, "width": 1.0}
+    common = {"learning_rate": 0.01, "weight_decay": 1e-4, "epochs": 3, "batch_size": 32}
+    assert found["hyperparameters"] == {**common, **expected}
+    assert set(found["selected_epoch"]) == set(found["validation_accuracy"]) == {"0", "1"}
+    assert all(1 <= epoch <= 3 for epoch in found["selected_epoch"].values())
+    assert found["wall_seconds"] > 0
+    assert found["peak_memory_bytes"] > 0
+    assert results["majority"].metadata["hyperparameters"] == {}
+
+
+def test_trained_methods_beat_the_majority(features, identity):
+    results = evaluate(features, METHODS, SEEDS, identity)
+    majority, lp = (np.mean(results[name].cells["value"]) for name in ("majority", "lp"))
+    assert majority < 0.5 < 0.9 < lp
+
+
+def test_test_labels_reach_the_scores_and_nothing_else(features, identity):
+    before = evaluate(features, METHODS, SEEDS, identity)
+    after = evaluate(relabelled(features), METHODS, SEEDS, identity)
+    for method in METHODS:
+        np.testing.assert_array_equal(before[method].predictions["prediction"], after[method].predictions["prediction"])
+        for name in ("selected_epoch", "validation_accuracy"):
+            assert before[method].metadata[name] == after[method].metadata[name]
+    assert before["lp"].cells["value"] != after["lp"].cells["value"]
+
+
+def test_a_rerun_gives_the_same_bytes(features, identity, tmp_path):
+    hashes = set()
+    for run in range(2):
+        result = evaluate(features, METHODS, SEEDS, identity)["nmtune"]
+        write_parquet(tmp_path / f"{run}.parquet", result.cells, CELL_SCHEMA)
+        write_parquet(tmp_path / f"{run}.predictions.parquet", result.predictions, PREDICTIONS_SCHEMA)
+        hashes.add(tuple(sha256_file(tmp_path / f"{run}{kind}.parquet") for kind in ("", ".predictions")))
+    assert len(hashes) == 1
+
+
+def test_a_method_gets_the_same_cell_in_any_company(features, identity):
+    together = evaluate(features, METHODS, SEEDS, identity)["nmtune"]
+    alone = evaluate(features, {"nmtune": METHODS["nmtune"]}, SEEDS, identity)["nmtune"]
+    assert together.cells == alone.cells
+
+
+def test_unknown_parameters_are_refused(features, identity):
+    with pytest.raises(UserError, match="did you mean 'weight'"):
+        evaluate(features, {"nmtune": {**METHODS["nmtune"], "weigth": 1.0}}, SEEDS, identity)

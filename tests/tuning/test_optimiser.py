@@ -1,0 +1,44 @@
+"""The stacked AdamW against `torch.optim.AdamW` with a cosine schedule, head by head."""
+
+import torch
+
+from nml.tuning.optimiser import AdamW
+
+RATES, DECAYS, STEPS = [0.1, 0.003, 0.02], [0.0, 0.1, 0.5], 20
+
+
+def gradient_of(parameter: torch.Tensor) -> torch.Tensor:
+    return torch.cos(3 * parameter) + parameter
+
+
+def reference(start: torch.Tensor, rate: float, decay: float) -> torch.Tensor:
+    parameter = start.clone().requires_grad_()
+    optimiser = torch.optim.AdamW([parameter], lr=rate, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=STEPS)
+    for _ in range(STEPS):
+        parameter.grad = gradient_of(parameter.detach())
+        optimiser.step()
+        schedule.step()
+    return parameter.detach()
+
+
+def test_every_head_moves_as_under_torch_adamw_with_cosine_schedule():
+    start = torch.randn(3, 4, 5, dtype=torch.float64)
+    stacked = start.clone()
+    optimiser = AdamW([stacked], torch.tensor(RATES).double(), torch.tensor(DECAYS).double(), STEPS)
+    for _ in range(STEPS):
+        optimiser.step([gradient_of(stacked)])
+    for head in range(3):
+        expected = reference(start[head], RATES[head], DECAYS[head])
+        torch.testing.assert_close(stacked[head], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_head_without_decay_is_untouched_by_its_neighbours():
+    start = torch.randn(3, 4)
+    together, alone = start.clone(), start[:1].clone()
+    stacked = AdamW([together], torch.tensor(RATES), torch.tensor(DECAYS), STEPS)
+    single = AdamW([alone], torch.tensor(RATES[:1]), torch.tensor(DECAYS[:1]), STEPS)
+    for _ in range(STEPS):
+        stacked.step([gradient_of(together)])
+        single.step([gradient_of(alone)])
+    assert torch.equal(together[:1], alone)
