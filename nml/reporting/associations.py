@@ -1,0 +1,106 @@
+"""How the spectrum of the features goes with performance, within tasks."""
+
+from itertools import permutations
+from math import factorial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from nml.grid import UNTRAINED
+from nml.reporting.labels import HEADLINE_METRIC
+from nml.reporting.reading import ENCODER, SPECTRUM_KEY
+from nml.seeds import derive_seed
+
+PAIRS = (("id", "sve"), ("ood", "lsvr"))
+_MOST_PERMUTATIONS = 5040
+
+
+class Association(NamedTuple):
+    """Spearman's correlation within tasks; `p` is two-sided, by permuting encoders."""
+
+    spearman: float
+    p: float
+    points: int
+    test_sets: int
+    encoders: int
+
+
+def spectrum_points(cells: pd.DataFrame, spectra: pd.DataFrame) -> pd.DataFrame:
+    """Join each spectrum with the linear probe's accuracy (mean over tuning seeds, all of the training data).
+
+    The untrained control is left out: it differs from every trained encoder, and would make the correlation alone.
+
+    Returns
+    -------
+    DataFrame with the columns of `spectra` and `accuracy` (a fraction); one row per encoder and test set.
+    """
+    chosen = cells[(cells["method"] == "lp") & (cells["metric"] == HEADLINE_METRIC)]
+    chosen = chosen[chosen["fraction"] == chosen["fraction"].max()]
+    accuracy = chosen.groupby(SPECTRUM_KEY)["value"].mean().rename("accuracy").reset_index()
+    points = spectra.merge(accuracy, on=SPECTRUM_KEY, how="inner", validate="one_to_one")
+    return points[points["noise_kind"] != UNTRAINED].reset_index(drop=True)
+
+
+def associate(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the within-task association of SVE with ID accuracy and of LSVR with OOD accuracy, for each recipe.
+
+    Returns
+    -------
+    DataFrame with `corpus, recipe, group, quantity` and the fields of `Association`.
+    """
+    rows = []
+    for (corpus, recipe), part in points.groupby(["corpus", "recipe"]):
+        for group, quantity in PAIRS:
+            found = within_task_spearman(part[part["group"] == group], quantity, "accuracy")
+            rows.append({"corpus": corpus, "recipe": recipe, "group": group, "quantity": quantity, **found._asdict()})
+    return pd.DataFrame(rows, columns=["corpus", "recipe", "group", "quantity", *Association._fields])
+
+
+def centred(points: pd.DataFrame, column: str) -> pd.Series:
+    """Return the column minus its mean over the encoders of the same recipe on the same test set."""
+    return points[column] - points.groupby(["corpus", "recipe", "task", "test_set"])[column].transform("mean")
+
+
+def within_task_spearman(points: pd.DataFrame, x: str, y: str) -> Association:
+    """Correlate x and y across encoders after removing the mean of each test set.
+
+    Tasks differ in level far more than encoders do, so only differences within a task speak about encoders. The points
+    of one encoder are not independent (its spectrum moves on all tasks together), so p comes from exchanging whole
+    encoders: the share of permutations of the encoders with a correlation at least as large in size. All permutations
+    are tried up to 7 encoders (the smallest possible p is then 1 / encoders!), 5040 random ones beyond.
+
+    Test sets that lack an encoder are left out. With fewer than 3 encoders `spearman` and `p` are missing.
+    """
+    key = ["task", "test_set"]
+    xs = points.pivot(index=key, columns=ENCODER, values=x).dropna()
+    ys = points.pivot(index=key, columns=ENCODER, values=y).dropna()
+    if xs.shape[1] < 3 or xs.empty:
+        return Association(np.nan, np.nan, xs.size, *xs.shape)
+    rank_x, rank_y = _centred_ranks(xs.to_numpy()), _centred_ranks(ys.to_numpy())
+    scale = np.sqrt((rank_x**2).sum() * (rank_y**2).sum())
+    if scale == 0:
+        return Association(np.nan, np.nan, xs.size, *xs.shape)
+    # Permuting columns leaves the ranks as they are, so one encoders x encoders product serves every permutation.
+    products = rank_x.T @ rank_y / scale
+    orders = _orders(xs.shape[1])
+    correlations = products[orders, np.arange(xs.shape[1])].sum(axis=1)
+    extreme = np.abs(correlations) >= np.abs(correlations[0]) - 1e-12
+    return Association(float(correlations[0]), float(extreme.mean()), xs.size, *xs.shape)
+
+
+def _centred_ranks(values: np.ndarray) -> np.ndarray:
+    # Rounding lets ties survive the subtraction.
+    within = np.round(values - values.mean(axis=1, keepdims=True), 12)
+    ranks = rankdata(within).reshape(values.shape)
+    return ranks - ranks.mean()
+
+
+def _orders(count: int) -> np.ndarray:
+    """Return permutations of range(count), int, shape (permutations, count); the first is the identity."""
+    if factorial(count) <= _MOST_PERMUTATIONS:
+        return np.array(list(permutations(range(count))))
+    generator = np.random.default_rng(derive_seed("associations", count))
+    drawn = generator.permuted(np.tile(np.arange(count), (_MOST_PERMUTATIONS - 1, 1)), axis=1)
+    return np.vstack([np.arange(count), drawn])

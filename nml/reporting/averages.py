@@ -1,0 +1,125 @@
+"""Averages over tasks with their confidence intervals, and the results of each task."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
+
+NOISE = ["corpus", "recipe", "noise_kind", "noise_percent"]
+AVERAGE_KEY = [*NOISE, "method", "fraction", "group", "metric"]
+TASK_KEY = [*NOISE, "task", "group", "test_set", "method", "fraction", "metric"]
+CONFIDENCE = 0.95
+
+
+def average_over_tasks(cells: pd.DataFrame) -> pd.DataFrame:
+    r"""Average each method over the tasks of a group, with a 95 % confidence interval.
+
+    Every unit counts once: a task, or in the group `ood` a test domain (so that a domain reached from two training
+    domains is not counted twice). Within a unit the mean is taken over seeds, then pre-training seeds, then test sets.
+
+    The tasks are the fixed list of the benchmark, so they are not resampled; the interval says how far the average
+    would move with other test samples and other seeds of the same tasks,
+
+    .. math:: \text{value} \pm t_{0.975, \nu} \sqrt{V}, \qquad V = V_\text{test} + V_\text{seeds},
+
+    cut to [0, 1], where
+
+    - :math:`V_\text{test} = \sum_d w_d^2\, \tilde p_d (1 - \tilde p_d) / (n_d + 4)` over the test sets d with weight
+      :math:`w_d`, and :math:`\tilde p_d = (n_d p_d + 2) / (n_d + 4)` (Agresti and Coull 1998), which stays positive at
+      0 and 1. All seeds share the test samples, so this part does not shrink with more seeds. It is the binomial
+      variance: an upper bound for accuracy, and an approximation for the metrics averaged over classes.
+    - :math:`V_\text{seeds}`, with two or more pre-training seeds: the variance between the averages of the encoders,
+      divided by their number, which holds the tuning seeds too. With one: the sum over tasks of the variance of the
+      mean over tuning seeds (heads of different tasks are independent; test sets of one task share the head, and are
+      added up before the variance is taken). With a single seed of each it is zero, and the interval says nothing
+      about other seeds: read the columns `pretrain_seeds` and `tuning_seeds` beside it.
+    - :math:`\nu = V^2 / \sum_k V_k^2 / \nu_k` (Welch 1947, Satterthwaite 1946) over the seed terms;
+      :math:`V_\text{test}` has no uncertainty of its own.
+
+    Parameters
+    ----------
+    cells
+        Rows of `nml.reporting.reading.read_cells`.
+
+    Returns
+    -------
+    DataFrame with `AVERAGE_KEY` and `value, low, high` (fractions), `tasks` (units averaged), `cells`,
+    `pretrain_seeds`, `tuning_seeds` (the fewest that any unit has); sorted.
+    """
+    rows = _weighted(cells)
+    result = _counts(rows).join(_weighted_mean(rows, AVERAGE_KEY).rename("value"))
+    test = _test_variance(rows)
+    seeds, squares = _seed_variance(rows)
+    variance = test + seeds
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.where(squares > 0, variance**2 / squares, np.inf)
+    half = student_t.ppf(0.5 + CONFIDENCE / 2, freedom) * np.sqrt(variance)
+    result["low"] = (result["value"] - half).clip(lower=0)
+    result["high"] = (result["value"] + half).clip(upper=1)
+    columns = ["value", "low", "high", "tasks", "cells", "pretrain_seeds", "tuning_seeds"]
+    return result[columns].reset_index()
+
+
+def results_per_task(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean and the standard deviation of every test set over all its seeds.
+
+    Returns
+    -------
+    DataFrame with `TASK_KEY` and `value` (mean), `std` (over tuning and pre-training seeds together, one less in the
+    denominator; missing with one row), `seeds` (rows averaged), `pretrain_seeds` and `n` (test samples); sorted.
+    """
+    groups = cells.groupby(TASK_KEY, sort=True)
+    return groups.agg(
+        value=("value", "mean"),
+        std=("value", "std"),
+        seeds=("value", "size"),
+        pretrain_seeds=("pretrain_seed", "nunique"),
+        n=("n", "min"),
+    ).reset_index()
+
+
+def _weighted(cells: pd.DataFrame) -> pd.DataFrame:
+    """Add `unit`, and `weight`, which sums to one in each average: equal shares at each level of nesting."""
+    rows = cells.assign(unit=cells["test_set"].where(cells["group"] == "ood", cells["task"]), weight=1.0)
+    parents = list(AVERAGE_KEY)
+    for level in ("unit", "task", "test_set", "pretrain_seed", "seed"):
+        rows["weight"] /= rows.groupby(parents)[level].transform("nunique")
+        parents.append(level)
+    return rows.assign(part=rows["weight"] * rows["value"])
+
+
+def _weighted_mean(rows: pd.DataFrame, key: list[str]) -> pd.Series:
+    sums = rows.groupby(key)[["part", "weight"]].sum()
+    return sums["part"] / sums["weight"]
+
+
+def _counts(rows: pd.DataFrame) -> pd.DataFrame:
+    groups = rows.groupby(AVERAGE_KEY)
+    per_unit = rows.groupby([*AVERAGE_KEY, "pretrain_seed", "unit"])["seed"].nunique()
+    return pd.DataFrame(
+        {
+            "tasks": groups["unit"].nunique(),
+            "cells": rows.drop_duplicates([*AVERAGE_KEY, "pretrain_seed", "task"]).groupby(AVERAGE_KEY).size(),
+            "pretrain_seeds": groups["pretrain_seed"].nunique(),
+            "tuning_seeds": per_unit.groupby(AVERAGE_KEY).min(),
+        }
+    )
+
+
+def _test_variance(rows: pd.DataFrame) -> pd.Series:
+    sets = rows.groupby([*AVERAGE_KEY, "unit", "test_set"]).agg({"part": "sum", "weight": "sum", "n": "min"})
+    size = sets["n"] + 4
+    share = (sets["n"] * sets["part"] / sets["weight"] + 2) / size
+    return (sets["weight"] ** 2 * share * (1 - share) / size).groupby(AVERAGE_KEY).sum()
+
+
+def _seed_variance(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return the variance due to seeds and Satterthwaite's sum of V_k^2 / nu_k, per average."""
+    encoders = _weighted_mean(rows, [*AVERAGE_KEY, "pretrain_seed"]).groupby(AVERAGE_KEY)
+    many = encoders.size() > 1
+    between = encoders.var() / encoders.size()
+    heads = rows.groupby([*AVERAGE_KEY, "task", "seed"])["part"].sum().groupby([*AVERAGE_KEY, "task"])
+    within = (heads.var() * heads.size()).fillna(0)
+    within_squares = (within**2 / (heads.size() - 1).clip(lower=1)).groupby(AVERAGE_KEY).sum()
+    variance = between.where(many, within.groupby(AVERAGE_KEY).sum())
+    squares = (between**2 / (encoders.size() - 1)).where(many, within_squares)
+    return variance, squares

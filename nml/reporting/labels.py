@@ -1,0 +1,43 @@
+"""The names of the outputs, and the words and the order in which a reader meets encoders, methods and metrics."""
+
+from nml.grid import CLEAN, UNTRAINED
+
+TABLES = ("cells", "averages", "per_task", "spectra", "singular_values", "associations", "pretraining")
+FIGURES = ("noise_curves", "spectrum_scatter", "pretraining_accuracy", "spectrum_decay")
+
+HEADLINE_METRIC = "accuracy"
+HEADLINE_GROUPS = ("id", "ood")
+MAJORITY = "majority"
+
+METHODS = {"lp": "LP", "mlp": "MLP", "nmtune": "NMTune", MAJORITY: "majority class"}
+METRICS = {
+    "accuracy": "accuracy",
+    "mean_per_class_accuracy": "mean per-class accuracy",
+    "macro_f1": "macro F1",
+}
+OBJECTIVES = {"supervised": "supervised", "contrastive": "image-text"}
+_NOISE_KINDS_LAST = ("released", UNTRAINED, MAJORITY)
+
+
+def method_label(method: str) -> str:
+    """Return the method's name as papers print it."""
+    return METHODS.get(method, method)
+
+
+def method_rank(method: str) -> tuple[int, str]:
+    """Return a sort key: the known methods in their usual order, then the others by name."""
+    known = list(METHODS)
+    return (known.index(method) if method in known else len(known), method)
+
+
+def noise_rank(kind: str, percent: float) -> tuple[int, str, float]:
+    """Return a sort key: clean first, then each kind by its ratio, and the controls last."""
+    late = _NOISE_KINDS_LAST.index(kind) + 2 if kind in _NOISE_KINDS_LAST else 1
+    return (0 if kind == CLEAN else late, kind, percent)
+
+
+def noise_label(kind: str, percent: float) -> str:
+    """Return how a table names a noise, such as `symmetric 20 %`."""
+    if kind == MAJORITY:
+        return METHODS[MAJORITY]
+    return f"{kind} {percent:g} %" if percent > 0 else kind

@@ -1,0 +1,225 @@
+"""Tables as readers see them: percent with intervals, tasks and noise side by side, both controls in sight."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from nml.grid import CLEAN, NO_CORPUS, UNTRAINED
+from nml.reporting.labels import (
+    HEADLINE_GROUPS,
+    HEADLINE_METRIC,
+    MAJORITY,
+    METRICS,
+    OBJECTIVES,
+    method_label,
+    method_rank,
+    noise_label,
+    noise_rank,
+)
+from nml.reporting.series import noise_series, sort_rows
+
+ABSENT = "-"
+_RANKS_SHOWN = [2**power for power in range(12)]
+
+
+def show_averages(averages: pd.DataFrame) -> pd.DataFrame:
+    """Pivot to one row per metric, recipe and noise, and one column per group and method, as `81.2 ± 0.6` in percent.
+
+    The majority class uses no encoder, so it takes one row per recipe, under the first method of each group. A dagger
+    marks an average over fewer tasks than another in its column's group.
+    """
+    chosen = averages[averages["group"].isin(HEADLINE_GROUPS)]
+    chosen = chosen[chosen["fraction"] == chosen["fraction"].max()]
+    chosen = chosen.assign(text=[_interval(*row) for row in _average_numbers(chosen)])
+    rows = _majority_once(chosen)
+    columns = sorted(
+        set(zip(rows["group"], rows["method"], strict=True)),
+        key=lambda pair: (HEADLINE_GROUPS.index(pair[0]), method_rank(pair[1])),
+    )
+    index = ["metric", "corpus", "recipe", "noise_kind", "noise_percent"]
+    table = rows.pivot(index=index, columns=["group", "method"], values="text")[columns].fillna("")
+    table.columns = [f"{group.upper()} {method_label(method)}" for group, method in columns]
+    return _named_noise(table.reset_index())
+
+
+def show_headline(averages: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `show_averages` for accuracy, without repeating a recipe from line to line."""
+    table = show_averages(averages[averages["metric"] == HEADLINE_METRIC]).drop(columns="metric")
+    return table.assign(recipe=table["recipe"].mask(table["recipe"] == table["recipe"].shift(), ""))
+
+
+def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
+    """Pivot accuracy to one row per recipe, test set, method and noise kind, and one column per noise ratio."""
+    rows = per_task[per_task["metric"] == HEADLINE_METRIC]
+    rows = rows[rows["fraction"] == rows["fraction"].max()]
+    rows = rows.assign(text=[_spread(*pair) for pair in zip(rows["value"], rows["std"], strict=True)])
+    majority = rows["method"] == MAJORITY
+    once = rows[majority].drop_duplicates(["recipe", "task", "test_set"])
+    rows = _by_ratio(rows[~majority])
+    once = once.assign(corpus="", kind=ABSENT, column=_ratio_columns(rows)[0] if len(rows) else "0 %")
+    return _pivot_ratios(pd.concat([rows, once]), "method")
+
+
+def show_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
+    """Pivot SVE and LSVR to one row per recipe, test set, quantity and noise kind, and one column per noise ratio."""
+    key = [column for column in spectra if column not in ("pretrain_seed", "n", "dim", "sve", "lsvr", "dominant_ratio")]
+    means = spectra.groupby(key)[["sve", "lsvr"]].mean().reset_index()
+    long = means.melt(id_vars=key, var_name="quantity", value_name="value")
+    long = long.assign(text=long["value"].map("{:.3f}".format), quantity=long["quantity"].str.upper())
+    return _pivot_ratios(_by_ratio(long), "quantity")
+
+
+def show_singular_values(singular_values: pd.DataFrame) -> pd.DataFrame:
+    """Keep the ranks 1, 2, 4, ... as columns, in percent of the sum."""
+    rows = singular_values[singular_values["rank"].isin(_RANKS_SHOWN)]
+    rows = rows.assign(text=[f"{100 * share:.3g}" for share in rows["share"]])
+    index = ["corpus", "recipe", "noise_kind", "noise_percent"]
+    table = rows.pivot(index=index, columns="rank", values="text").fillna(ABSENT)
+    table.columns = [f"rank {rank}" for rank in table.columns]
+    return _named_noise(table.reset_index())
+
+
+def show_associations(associations: pd.DataFrame) -> pd.DataFrame:
+    """Write the correlations with two decimals and p with three."""
+    table = associations.assign(
+        group=associations["group"].str.upper(),
+        quantity=associations["quantity"].str.upper(),
+        spearman=[ABSENT if pd.isna(rho) else f"{rho:+.2f}" for rho in associations["spearman"]],
+        p=[ABSENT if pd.isna(p) else f"{p:.3f}" for p in associations["p"]],
+    )
+    return table.rename(columns={"spearman": "Spearman (within tasks)", "test_sets": "test sets"})
+
+
+def show_pretraining(pretraining: pd.DataFrame) -> pd.DataFrame:
+    """Write accuracies and noise in percent, and name what is missing for the untrained control."""
+    pretraining = sort_rows(pretraining, _encoder_position)
+    table = pretraining[["address", "objective"]].replace(OBJECTIVES)
+    formats: dict[str, tuple[str, Callable[[float], str]]] = {
+        "realised_noise_percent": ("realised noise %", "{:.2f}".format),
+        "validation_accuracy": ("clean validation accuracy %", lambda value: f"{100 * value:.1f}"),
+        "epochs": ("epochs", "{:g}".format),
+        "samples_per_second": ("samples / s", "{:.0f}".format),
+        "wall_seconds": ("seconds", "{:.0f}".format),
+    }
+    table = table.assign(objective=table["objective"].where(pretraining["objective"].notna(), ABSENT))
+    for column, (title, write) in formats.items():
+        table[title] = [ABSENT if pd.isna(value) else write(value) for value in pretraining[column]]
+    return table
+
+
+def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """Count what was run: tasks, test sets, methods and seeds of each encoder."""
+    encoder = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
+    cells = cells.assign(test_set=cells["task"] + "/" + cells["test_set"])
+    counts = cells.groupby(encoder).agg(
+        tasks=("task", "nunique"),
+        test_sets=("test_set", "nunique"),
+        methods=("method", lambda methods: ", ".join(map(method_label, sorted(set(methods), key=method_rank)))),
+        seeds=("seed", "nunique"),
+        rows=("value", "size"),
+    )
+    return _named_noise(counts.reset_index()).rename(columns={"test_sets": "test sets"})
+
+
+SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "cells": show_cells,
+    "averages": show_averages,
+    "per_task": show_per_task,
+    "spectra": show_spectra,
+    "singular_values": show_singular_values,
+    "associations": show_associations,
+    "pretraining": show_pretraining,
+}
+
+
+def _average_numbers(frame: pd.DataFrame) -> zip:
+    most = frame.groupby(["group", "metric"])["tasks"].transform("max")
+    return zip(frame["value"], frame["low"], frame["high"], frame["tasks"] < most, strict=True)
+
+
+def _interval(value: float, low: float, high: float, partial: bool) -> str:
+    half = max(value - low, high - value)
+    return f"{100 * value:.1f} ± {100 * half:.1f}" + ("†" if partial else "")
+
+
+def _spread(value: float, std: float) -> str:
+    return f"{100 * value:.1f}" + ("" if pd.isna(std) else f" ± {100 * std:.1f}")
+
+
+def _majority_once(rows: pd.DataFrame) -> pd.DataFrame:
+    majority = rows["method"] == MAJORITY
+    tuned = rows[~majority]
+    first = min(tuned["method"], key=method_rank) if len(tuned) else MAJORITY
+    once = rows[majority].drop_duplicates(["metric", "recipe", "group"])
+    once = once.assign(corpus=NO_CORPUS, noise_kind=MAJORITY, noise_percent=0.0, method=first)
+    return pd.concat([tuned, once])
+
+
+def _by_ratio(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add `kind` and `column` (the ratio); the untrained control stands in the rows of its recipe's noise kinds."""
+    trained = noise_series(rows[rows["noise_kind"] != UNTRAINED])
+    homes = trained[["corpus", "recipe", "kind"]].drop_duplicates()
+    control = rows[rows["noise_kind"] == UNTRAINED].drop(columns="corpus").merge(homes, on="recipe", how="left")
+    control = control.fillna({"corpus": NO_CORPUS, "kind": ABSENT})
+    rows = pd.concat([trained, control], ignore_index=True)
+    labels = [
+        f"{percent:g} %" if percent > 0 or kind == CLEAN else kind
+        for kind, percent in zip(rows["noise_kind"], rows["noise_percent"], strict=True)
+    ]
+    return rows.assign(column=labels)
+
+
+def _ratio_columns(rows: pd.DataFrame) -> list[str]:
+    ratios = rows[["noise_kind", "noise_percent", "column"]].drop_duplicates("column")
+    return list(
+        sort_rows(ratios, lambda row: (noise_rank(row["noise_kind"], 0)[0] > 1, row["noise_percent"]))["column"]
+    )
+
+
+def _pivot_ratios(rows: pd.DataFrame, what: str) -> pd.DataFrame:
+    index = ["recipe", "group", "task", "test_set", what, "corpus", "kind"]
+    table = rows.pivot(index=index, columns="column", values="text")[_ratio_columns(rows)].fillna("").reset_index()
+    table = sort_rows(table, lambda row: _task_position(row, what))
+    if what == "method":
+        table["method"] = table["method"].map(method_label)
+    return _without_single_corpus(table).rename(columns={"test_set": "test set", "kind": "noise"})
+
+
+def _task_position(row: dict[str, Any], what: str) -> tuple:
+    groups = (*HEADLINE_GROUPS, "source")
+    group = groups.index(row["group"]) if row["group"] in groups else len(groups)
+    subject = method_rank(row[what]) if what == "method" else row[what]
+    return row["recipe"], group, row["group"], row["task"], row["test_set"], subject, row["corpus"], row["kind"]
+
+
+def _encoder_position(row: dict[str, Any]) -> tuple:
+    """Metrics in their order; in each recipe the corpora one after the other, then the controls."""
+    metrics = list(METRICS)
+    metric = row.get("metric")
+    position = noise_rank(row["noise_kind"], row["noise_percent"])
+    return (
+        metrics.index(metric) if metric in metrics else len(metrics),
+        row["recipe"],
+        row["noise_kind"] in (UNTRAINED, MAJORITY),
+        row["corpus"],
+        position,
+        row.get("pretrain_seed", 0),
+    )
+
+
+def _named_noise(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort, and fold kind and percent into one column `noise`."""
+    table = sort_rows(table, _encoder_position)
+    noise = [noise_label(*pair) for pair in zip(table["noise_kind"], table["noise_percent"], strict=True)]
+    table = _without_single_corpus(table.assign(noise=noise))
+    if "metric" in table:
+        table["metric"] = table["metric"].replace(METRICS)
+    front = [name for name in ("metric", "corpus", "recipe", "noise") if name in table]
+    rest = [name for name in table if name not in (*front, "noise_kind", "noise_percent")]
+    return table[front + rest].rename(columns={"pretrain_seed": "pre-training seed"})
+
+
+def _without_single_corpus(table: pd.DataFrame) -> pd.DataFrame:
+    corpora = set(table["corpus"]) - {NO_CORPUS, ""}
+    return table.drop(columns="corpus") if len(corpora) <= 1 else table

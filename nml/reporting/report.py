@@ -1,0 +1,112 @@
+"""The report: one HTML page that holds everything and needs nothing else."""
+
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from nml.artifacts import write_text
+from nml.errors import UserError
+from nml.grid import UNTRAINED, Encoder, Noise, cell_path
+from nml.reporting.captions import FIGURE_CAPTIONS, TABLE_CAPTIONS
+from nml.reporting.labels import FIGURES, HEADLINE_METRIC, TABLES, method_label, method_rank
+from nml.reporting.layout import SHOW, show_headline
+from nml.reporting.reading import ENCODER
+from nml.reporting.tables import read_table
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(tables_dir: str | Path, figures_dir: str | Path, out_file: str | Path, title: str) -> None:
+    """Write the report of a run as one self-contained HTML file; equal inputs give equal bytes.
+
+    Parameters
+    ----------
+    tables_dir, figures_dir
+        What `build_tables` and `draw_figures` wrote. Figures are embedded; their PDFs and the tables are linked
+        relative to `out_file`.
+    out_file
+        Such as `results/report/index.html`.
+    title
+        The heading, such as the name of the configuration.
+
+    Raises
+    ------
+    UserError
+        A table or a figure is missing.
+    """
+    tables = {name: read_table(tables_dir, name) for name in TABLES}
+    page = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    ).get_template("report.html.j2")
+    text = page.render(
+        title=title,
+        facts=_facts(tables["cells"]),
+        intervals=_intervals(tables["averages"]),
+        cell=_example_cell(tables["cells"]),
+        headline=_grid(show_headline(tables["averages"])),
+        tables={name: _grid(SHOW[name](frame)) for name, frame in tables.items()},
+        table_captions=TABLE_CAPTIONS,
+        table_links={name: _link(Path(tables_dir) / f"{name}.parquet", out_file) for name in TABLES},
+        figures=list(_figures(Path(figures_dir), out_file)),
+    )
+    write_text(out_file, text)
+
+
+def _facts(cells: pd.DataFrame) -> dict[str, str]:
+    encoders = cells.drop_duplicates(ENCODER)
+    methods = sorted(set(cells["method"]), key=method_rank)
+    return {
+        "encoders": f"{len(encoders)}",
+        "corpora and recipes": ", ".join(sorted(set(encoders["corpus"] + "/" + encoders["recipe"]))),
+        "tasks": f"{cells['task'].nunique()}",
+        "methods": ", ".join(map(method_label, methods)),
+        "cells": f"{len(cells.drop_duplicates([*ENCODER, 'task', 'method']))}",
+        "seeds": f"{cells['pretrain_seed'].nunique()} of pre-training, {cells['seed'].nunique()} of tuning",
+    }
+
+
+def _intervals(averages: pd.DataFrame) -> dict[str, int]:
+    """Return the fewest seeds behind an average of a trained encoder: what the intervals can speak about."""
+    rows = averages[(averages["metric"] == HEADLINE_METRIC) & (averages["noise_kind"] != UNTRAINED)]
+    if rows.empty:
+        return {"pretrain_seeds": 1, "tuning_seeds": 1}
+    return {"pretrain_seeds": int(rows["pretrain_seeds"].min()), "tuning_seeds": int(rows["tuning_seeds"].min())}
+
+
+def _example_cell(cells: pd.DataFrame) -> str:
+    """Return the path of one cell that was run: the linear probe's if there is one."""
+    probes = cells[cells["method"] == "lp"]
+    row = (probes if len(probes) else cells).iloc[0]
+    noise = Noise(row["noise_kind"], row["noise_percent"])
+    encoder = Encoder(row["corpus"], row["recipe"], noise, row["pretrain_seed"])
+    return str(cell_path(encoder, row["task"], row["method"]))
+
+
+def _grid(table: pd.DataFrame) -> dict[str, list]:
+    return {"columns": list(table), "rows": table.astype(str).to_numpy().tolist()}
+
+
+def _figures(figures_dir: Path, out_file: str | Path) -> Iterator[dict[str, str]]:
+    for name in FIGURES:
+        png = figures_dir / f"{name}.png"
+        if not png.is_file():
+            raise UserError(f"{png} does not exist. Figures are {', '.join(FIGURES)}; make them with snakemake {png}.")
+        yield {
+            "name": name,
+            "caption": FIGURE_CAPTIONS[name],
+            "png": base64.b64encode(png.read_bytes()).decode(),
+            "pdf": _link(png.with_suffix(".pdf"), out_file),
+        }
+
+
+def _link(target: Path, out_file: str | Path) -> str:
+    return Path(os.path.relpath(target.resolve(), Path(out_file).resolve().parent)).as_posix()

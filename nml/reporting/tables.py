@@ -1,0 +1,141 @@
+"""The tables of the study: Parquet for programs, Markdown and LaTeX for people."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from tabulate import tabulate
+
+from nml.artifacts import write_parquet, write_text
+from nml.errors import UserError
+from nml.grid import UNTRAINED
+from nml.reporting.associations import associate, spectrum_points
+from nml.reporting.averages import average_over_tasks, results_per_task
+from nml.reporting.captions import TABLE_CAPTIONS
+from nml.reporting.encoders import pretraining_table
+from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
+from nml.reporting.layout import SHOW, show_headline
+from nml.reporting.reading import read_cells, read_singular_values, read_spectra
+
+_ROWS_ON_A_PAGE = 45
+_TERMINAL_WIDTH = 120
+_TEXT_COLUMNS = {
+    *("metric", "corpus", "recipe", "noise", "address", "objective"),
+    *("group", "task", "test set", "method", "methods", "quantity"),
+}
+_UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
+
+
+def build_tables(
+    cell_files: Sequence[str | Path],
+    spectrum_files: Sequence[str | Path],
+    encoder_metas: Sequence[str | Path],
+    out_dir: str | Path,
+) -> None:
+    """Write every table of `nml.reporting.labels.TABLES` to `out_dir`, and `main.txt`, the headline for a terminal.
+
+    Raises
+    ------
+    UserError
+        A list is empty, or a file is missing, unreadable or contradicts another; see `nml.reporting.reading`.
+    """
+    cells, spectra = read_cells(cell_files), read_spectra(spectrum_files)
+    tables = {
+        "cells": cells,
+        "averages": average_over_tasks(cells),
+        "per_task": results_per_task(cells),
+        "spectra": spectra,
+        "singular_values": read_singular_values(spectrum_files),
+        "associations": associate(spectrum_points(cells, spectra)),
+        "pretraining": pretraining_table(encoder_metas),
+    }
+    for name, frame in tables.items():
+        write_table(frame, Path(out_dir) / name)
+    write_text(Path(out_dir) / "main.txt", main_table(tables["averages"]) + "\n")
+
+
+def write_table(frame: pd.DataFrame, stem: str | Path) -> None:
+    """Write a table as `<stem>.parquet` (all of it), and as readers see it as `<stem>.md` and `<stem>.tex`.
+
+    The stem's last part, one of `TABLES`, says how the table is laid out. Equal frames give equal bytes.
+    """
+    stem = Path(stem)
+    shown, caption = SHOW[stem.name](frame), TABLE_CAPTIONS[stem.name]
+    write_parquet(stem.with_suffix(".parquet"), {name: _column(frame[name]) for name in frame})
+    write_text(stem.with_suffix(".md"), f"{caption}\n\n{_tabulate(shown, 'github')}\n")
+    write_text(stem.with_suffix(".tex"), _latex(shown, caption))
+
+
+def read_table(tables_dir: str | Path, name: str) -> pd.DataFrame:
+    """Read a table that `build_tables` wrote.
+
+    Raises
+    ------
+    UserError
+        The table is not there.
+    """
+    path = Path(tables_dir) / f"{name}.parquet"
+    if not path.is_file():
+        raise UserError(f"{path} does not exist. Tables are {', '.join(TABLES)}; make them with snakemake {path}.")
+    return pd.read_parquet(path)
+
+
+def main_table(averages: pd.DataFrame) -> str:
+    """Return the headline as text for a terminal: accuracy by recipe and noise, method by ID and OOD, both controls."""
+    text = _fit(show_headline(averages))
+    units = averages.groupby("group")["tasks"].max()
+    counts = ", ".join(
+        f"{group.upper()} over {units[group]} {what}"
+        for group, what in (("id", "tasks"), ("ood", "test domains"))
+        if group in units
+    )
+    lines = [
+        f"Accuracy in percent ± half of the 95 % confidence interval; {counts}.",
+        "",
+        text,
+        "",
+        f"Controls: {_controls(averages)}.",
+    ]
+    if "†" in text:
+        lines.append("† fewer tasks than elsewhere in the group: not comparable yet.")
+    return "\n".join(lines)
+
+
+def _controls(averages: pd.DataFrame) -> str:
+    found = {
+        "the untrained encoder": UNTRAINED in set(averages["noise_kind"]),
+        "the majority class, which uses no encoder (shown once, in the first column)": MAJORITY
+        in set(averages["method"]),
+    }
+    return "; ".join(name for name, present in found.items() if present) or "none were run"
+
+
+def _fit(table: pd.DataFrame) -> str:
+    """Write the groups one below the other where they are too wide side by side."""
+    text = _tabulate(table, "simple")
+    if max(map(len, text.splitlines())) <= _TERMINAL_WIDTH:
+        return text
+    shared = [name for name in table if name in _TEXT_COLUMNS]
+    groups = [[name for name in table if name.startswith(f"{group.upper()} ")] for group in HEADLINE_GROUPS]
+    return "\n\n".join(_tabulate(table[shared + group], "simple") for group in groups if group)
+
+
+def _tabulate(table: pd.DataFrame, style: str) -> str:
+    align = ["left" if name in _TEXT_COLUMNS else "right" for name in table]
+    return tabulate(
+        table.to_numpy().tolist(), headers=list(table), tablefmt=style, colalign=align, disable_numparse=True
+    )
+
+
+def _latex(table: pd.DataFrame, caption: str) -> str:
+    style = "latex_booktabs" if len(table) <= _ROWS_ON_A_PAGE else "latex_longtable"
+    text = _tabulate(table, style)
+    for character, code in _UNICODE_TO_LATEX.items():
+        text = text.replace(character, code)
+    return f"% {caption}\n{text}\n"
+
+
+def _column(values: pd.Series) -> pa.Array:
+    kind = pa.string() if not pd.api.types.is_numeric_dtype(values) else None
+    return pa.array(values, type=kind, from_pandas=True)

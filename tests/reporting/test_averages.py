@@ -1,0 +1,136 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import t as student_t
+
+from nml.reporting.averages import average_over_tasks, results_per_task
+
+from .frames import cell_rows
+
+
+def only_row(rows: list[dict[str, object]]) -> pd.Series:
+    averages = average_over_tasks(cell_rows(rows))
+    assert len(averages) == 1
+    return averages.iloc[0]
+
+
+def test_every_task_counts_once_however_many_seeds_and_test_sets_it_has():
+    row = only_row(
+        [
+            {"task": "a", "test_set": "one", "seed": 0, "value": 0.2},
+            {"task": "a", "test_set": "one", "seed": 1, "value": 0.4},
+            {"task": "a", "test_set": "two", "seed": 0, "value": 0.7},
+            {"task": "b", "value": 0.9},
+        ]
+    )
+    assert row["value"] == pytest.approx(((0.3 + 0.7) / 2 + 0.9) / 2)
+    assert (row["tasks"], row["cells"], row["pretrain_seeds"], row["tuning_seeds"]) == (2, 2, 1, 1)
+
+
+def test_out_of_domain_units_are_test_domains():
+    row = only_row(
+        [
+            {"group": "ood", "task": "from-a", "test_set": "c", "value": 0.2},
+            {"group": "ood", "task": "from-b", "test_set": "c", "value": 0.4},
+            {"group": "ood", "task": "from-a", "test_set": "b", "value": 0.9},
+        ]
+    )
+    assert row["value"] == pytest.approx((0.3 + 0.9) / 2)
+    assert (row["tasks"], row["cells"]) == (2, 2)
+
+
+def test_groups_methods_metrics_and_noise_are_averaged_apart():
+    frame = cell_rows(
+        [
+            {},
+            {"method": "mlp"},
+            {"metric": "macro_f1"},
+            {"noise_kind": "symmetric", "noise_percent": 5.0},
+            {"group": "source", "task": "o"},
+        ]
+    )
+    assert len(average_over_tasks(frame)) == 5
+
+
+def test_interval_of_one_test_set_is_the_binomial_one_around_the_plain_mean():
+    row = only_row([{"value": 0.8, "n": 400}])
+    share = (400 * 0.8 + 2) / 404
+    half = 1.959964 * np.sqrt(share * (1 - share) / 404)
+    assert (row["low"], row["high"]) == pytest.approx((0.8 - half, 0.8 + half), abs=1e-6)
+
+
+def test_seeds_share_the_test_samples_so_equal_seeds_do_not_narrow_the_interval():
+    one = only_row([{"value": 0.8}])
+    ten = only_row([{"value": 0.8, "seed": seed} for seed in range(10)])
+    assert ten["high"] - ten["low"] == pytest.approx(one["high"] - one["low"])
+
+
+def test_pretraining_seeds_give_a_student_interval_when_test_sets_are_huge():
+    values = [0.70, 0.74, 0.78]
+    row = only_row([{"pretrain_seed": seed, "value": value, "n": 10**12} for seed, value in enumerate(values)])
+    half = student_t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
+    assert row["high"] - row["value"] == pytest.approx(half, rel=1e-4)
+
+
+def test_tuning_seeds_of_independent_tasks_add_their_variances():
+    a, b = [0.50, 0.52, 0.57], [0.80, 0.81, 0.79]
+    rows = [
+        {"task": task, "seed": seed, "value": value, "n": 10**12}
+        for task, values in (("a", a), ("b", b))
+        for seed, value in enumerate(values)
+    ]
+    row = only_row(rows)
+    terms = np.array([np.var(values, ddof=1) / 3 / 4 for values in (a, b)])
+    freedom = terms.sum() ** 2 / (terms**2 / 2).sum()
+    assert row["high"] - row["value"] == pytest.approx(student_t.ppf(0.975, freedom) * np.sqrt(terms.sum()), rel=1e-4)
+
+
+def test_test_sets_of_one_task_share_the_head_so_its_luck_does_not_cancel():
+    def rows(second: list[float]) -> list[dict[str, object]]:
+        return [
+            {"group": "ood", "test_set": name, "seed": seed, "value": value, "n": 10**12}
+            for name, values in (("c", [0.5, 0.6]), ("d", second))
+            for seed, value in enumerate(values)
+        ]
+
+    together, against = only_row(rows([0.5, 0.6])), only_row(rows([0.6, 0.5]))
+    assert together["high"] - together["low"] > 100 * (against["high"] - against["low"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0, 1), st.integers(10, 10_000), st.integers(2, 10))
+def test_interval_widens_with_fewer_samples_and_holds_the_mean(value: float, samples: int, times: int):
+    sizes = [{"recipe": "few", "n": samples}, {"recipe": "many", "n": samples * times}]
+    averages = average_over_tasks(cell_rows({"value": value} | size for size in sizes)).set_index("recipe")
+    assert (averages["low"].between(0, value) & averages["high"].between(value, 1)).all()
+    width = averages["high"] - averages["low"]
+    assert width["few"] > width["many"]
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    truth, samples, runs = np.array([0.3, 0.6, 0.85]), 200, 400
+    frames = []
+    for run in range(runs):
+        drawn = generator.binomial(samples, truth) / samples
+        seeds = generator.normal(0, 0.02, (3, 4))
+        frames += [
+            {"recipe": f"r{run:03}", "task": f"t{task}", "seed": seed, "n": samples,
+             "value": float(np.clip(drawn[task] + seeds[task, seed], 0, 1))}
+            for task in range(3) for seed in range(4)
+        ]  # fmt: skip
+    averages = average_over_tasks(cell_rows(frames))
+    covered = averages["low"].le(truth.mean()) & averages["high"].ge(truth.mean())
+    assert 0.92 <= covered.mean() <= 0.99
+
+
+def test_per_task_gives_mean_and_standard_deviation_over_seeds():
+    rows = results_per_task(
+        cell_rows([{"seed": 0, "value": 0.5}, {"seed": 1, "value": 0.7}, {"task": "b", "value": 0.1}])
+    )
+    assert rows["value"].tolist() == pytest.approx([0.6, 0.1])
+    assert rows["std"].iloc[0] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert np.isnan(rows["std"].iloc[1])
+    assert rows["seeds"].tolist() == [2, 1]

@@ -1,0 +1,91 @@
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nml.errors import UserError
+from nml.reporting.averages import average_over_tasks
+from nml.reporting.figures import draw_figures, noise_curves
+from nml.reporting.labels import FIGURES
+from nml.reporting.report import write_report
+from nml.reporting.tables import build_tables, read_table
+
+from .frames import cell_rows
+
+
+def test_every_figure_is_written_as_png_and_pdf_of_printable_size(figures_dir):
+    assert {path.name for path in figures_dir.iterdir()} == {
+        f"{name}.{end}" for name in FIGURES for end in ("png", "pdf")
+    }
+    for name in FIGURES:
+        with Image.open(figures_dir / f"{name}.png") as image:
+            assert round(image.info["dpi"][0]) == 200
+            assert image.width >= 3.3 * 200 - 1 and image.height >= 400
+            assert len(image.convert("RGB").getcolors(1 << 20)) > 50
+        assert (figures_dir / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_rerun_gives_the_same_bytes(tables_dir, figures_dir, tmp_path):
+    draw_figures(tables_dir, tmp_path)
+    for path in sorted(figures_dir.iterdir()):
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+
+
+def test_files_hold_no_dates_and_no_versions(figures_dir):
+    for path in figures_dir.iterdir():
+        assert not any(word in path.read_bytes() for word in (b"CreationDate", b"Software", b"Matplotlib"))
+
+
+def test_controls_are_lines_when_near_and_words_when_far():
+    rows = [
+        {"noise_kind": kind, "noise_percent": percent, "task": task, "value": 0.7 - percent / 100, "n": 2000}
+        for kind, percent in (("clean", 0.0), ("symmetric", 10.0))
+        for task in "ab"
+    ]
+    controls = [
+        {"corpus": "none", "noise_kind": "untrained", "value": 0.55, "n": 2000},
+        {"method": "majority", "value": 0.1, "n": 2000},
+    ]
+    key = ("emoji", "resnet-mini", "symmetric")
+    figure = noise_curves(average_over_tasks(cell_rows([*rows, *controls])), {key: "a title"})
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["↓ majority class: 10.0"]
+    assert any(line.get_label() == "untrained, LP" for line in axes.lines)
+    assert axes.get_ylim()[0] < 55 < axes.get_ylim()[1]
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"cells\.parquet does not exist"):
+        draw_figures(tmp_path, tmp_path / "figures")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "task", "method"),
+    [("resnet-mini/clean", "task-00", "lp"), ("clip-mini/swap-5/", "emoji-noto", "mlp")],
+)
+def test_the_smallest_studies_are_reported(study, tmp_path, encoder, task, method):
+    """One encoder, one task, one method; without controls, and without OOD or without ID and linear probing."""
+    ends = (f"{task}/{method}.parquet", f"{task}.parquet", "meta.json")
+    files = [
+        [path for path in paths if encoder in str(path) and str(path).endswith(end)]
+        for paths, end in zip(study.values(), ends, strict=True)
+    ]
+    assert [len(paths) for paths in files] == [1, 1, 1]
+    build_tables(*files, tmp_path / "tables")
+    draw_figures(tmp_path / "tables", tmp_path / "figures")
+    write_report(tmp_path / "tables", tmp_path / "figures", tmp_path / "index.html", "small")
+    assert len(list((tmp_path / "figures").iterdir())) == 2 * len(FIGURES)
+
+
+def test_the_untrained_control_alone_cannot_be_drawn(study, tmp_path):
+    build_tables(*([path for path in paths if "untrained" in str(path)] for paths in study.values()), tmp_path)
+    with pytest.raises(UserError, match="no noise to draw"):
+        draw_figures(tmp_path, tmp_path / "figures")
+
+
+def test_two_noise_kinds_of_a_recipe_take_a_panel_each_and_share_the_clean_encoder(tables_dir):
+    averages = read_table(tables_dir, "averages")
+    other = averages[averages["noise_kind"] == "symmetric"].assign(noise_kind="asymmetric")
+    names = {("emoji", "resnet-mini", kind): kind for kind in ("symmetric", "asymmetric")}
+    figure = noise_curves(pd.concat([averages, other], ignore_index=True), names)
+    assert [axes.get_title() for axes in figure.axes] == ["symmetric", "asymmetric", "", ""]
+    assert all(list(axes.get_xticks()) == [0, 5, 10, 20, 30] for axes in figure.axes)
