@@ -1,0 +1,31 @@
+# The whole study as one workflow: corrupt, pre-train, extract, tune, evaluate, report. See docs/architecture.md.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/corpora.smk"
+include: "rules/noise.smk"
+include: "rules/pretraining.smk"
+include: "rules/tuning.smk"
+include: "rules/reporting.smk"
+
+
+onstart:
+    hold_workflow_lock()
+
+
+rule all:
+    default_target: True
+    input:
+        CELLS,
+        SPECTRA,
+        "results/report/index.html",

@@ -1,0 +1,78 @@
+"""The command line `nml`: what is asked for, what is there, and questions about it. It reads files and runs nothing."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import nml
+from nml.errors import UserError
+
+_ABOUT = """\
+Look at a study: what its configuration asks for, what is done, and what came out.
+
+These commands only read files in the current folder, and need no GPU. The work itself is done by Snakemake:
+`snakemake` runs config.yaml, `snakemake --configfile presets/paper.yaml` another configuration."""
+
+_EXAMPLES = {
+    "plan": """\
+  nml plan
+  nml plan --config presets/paper.yaml""",
+    "status": """\
+  nml status
+  nml status --missing
+  snakemake $(nml status --missing | head -100)      make the first 100 missing cells, and nothing else""",
+    "query": """\
+  nml query "SELECT task, method, avg(value) FROM cells WHERE metric = 'accuracy' GROUP BY ALL ORDER BY ALL"
+  nml query "SELECT noise_percent, avg(sve) FROM spectra WHERE \\"group\\" = 'id' GROUP BY ALL ORDER BY ALL"
+  nml query "SELECT address, validation_accuracy FROM encoders ORDER BY address" --csv encoders.csv
+  nml query "DESCRIBE cells"
+
+`group` is a word of SQL: write "group" in double quotes.""",
+    "data": """\
+  nml data""",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a `UserError` ends it with its message and exit status 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        importlib.import_module(f"nml.cli.{options.command}").run(options)
+    except UserError as error:
+        print(f"nml {options.command}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has seen enough; Python must not try to flush the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nml", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"nml {nml.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    plan = _command(commands, "plan", "what the configuration asks for, what of it is done, how long the rest takes")
+    status = _command(commands, "status", "what is done and missing for each encoder and task, and what failed")
+    for command in (plan, status):
+        command.add_argument("--config", default="config.yaml", metavar="FILE", help="default: %(default)s")
+    status.add_argument("--missing", action="store_true", help="only print the missing cells, one path a line")
+    query = _command(commands, "query", "ask the results with SQL: views cells, predictions, spectra and encoders")
+    query.add_argument("sql", metavar="SQL", help="a DuckDB statement that gives a table")
+    target = query.add_mutually_exclusive_group()
+    target.add_argument("--csv", metavar="FILE", help="save the whole table as CSV instead of printing it")
+    target.add_argument("--parquet", metavar="FILE", help="save the whole table as Parquet instead of printing it")
+    _command(commands, "data", "the corpora and tasks of the catalogues: are they here, how large, under which licence")
+    return parser
+
+
+def _command(commands: "argparse._SubParsersAction", name: str, about: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=about,
+        description=f"Show {about}." if name != "query" else f"{about[0].upper()}{about[1:]}.",
+        epilog=f"examples:\n{_EXAMPLES[name]}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )

@@ -1,0 +1,77 @@
+"""The jobs that a configuration asks of Snakemake, one a row of outputs, as `rules/*.smk` define them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nml.config.grid import encoders_of
+from nml.config.schema import Config
+from nml.grid import Encoder, cell_path, encoder_dir, features_dir, spectrum_path
+from nml.reporting.labels import FIGURES, TABLES
+
+# The rules of each stage, in the order of the data's flow.
+STAGES = {
+    "index": ("index_corpus",),
+    "noise": ("inject_noise",),
+    "pretrain": ("pretrain", "initialise_encoder"),
+    "features": ("extract_features",),
+    "tune": ("tune",),
+    "spectra": ("measure_spectrum",),
+    "reporting": ("build_tables", "draw_figures", "write_report"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its rule, what tells it from the rule's other jobs, and the files it makes."""
+
+    rule: str
+    name: str
+    outputs: tuple[str, ...]
+
+    @property
+    def log(self) -> Path:
+        return Path("results/logs", f"{self.rule}/{self.name}.log" if self.name else f"{self.rule}.log")
+
+    def is_done(self) -> bool:
+        """Tell whether every output is there; whether it is up to date is for Snakemake to say."""
+        return all(Path(output).is_file() for output in self.outputs)
+
+
+def jobs_of(config: Config) -> list[Job]:
+    """Return every job of a configuration, stage by stage."""
+    encoders = encoders_of(config)
+    pairs = [(encoder, task) for encoder in encoders for task in config.tasks]
+    corpora = dict.fromkeys(family.corpus for family in config.pretraining)
+    noises = dict.fromkeys(f"{encoder.corpus}/{encoder.noise}" for encoder in encoders if encoder.is_trained)
+    return [
+        *(_job("index_corpus", name, f"results/corpora/{name}", "index.parquet", "manifest.json") for name in corpora),
+        *(_job("inject_noise", name, f"results/noise/{name}", "manifest.json") for name in noises),
+        *map(_encoder_job, encoders),
+        *(_features_job(encoder, task) for encoder, task in pairs),
+        *(Job("tune", f"{encoder}/{task}", cells_of(config, encoder, task)) for encoder, task in pairs),
+        *(Job("measure_spectrum", f"{e}/{task}", (str(spectrum_path(e, task)),)) for e, task in pairs),
+        _job("build_tables", "", "results/tables", "main.txt", *(f"{name}.parquet" for name in TABLES)),
+        _job("draw_figures", "", "results/figures", *(f"{name}.png" for name in FIGURES)),
+        _job("write_report", "", "results/report", "index.html"),
+    ]
+
+
+def cells_of(config: Config, encoder: Encoder, task: str) -> tuple[str, ...]:
+    """Return the paths of the cells of an encoder and a task, one a method."""
+    return tuple(str(cell_path(encoder, task, method)) for method in sorted(config.methods))
+
+
+def _encoder_job(encoder: Encoder) -> Job:
+    folder = str(encoder_dir(encoder))
+    if encoder.is_trained:
+        return _job("pretrain", str(encoder), folder, "model.safetensors", "meta.json", "log.csv")
+    return _job("initialise_encoder", f"{encoder.recipe}/s{encoder.seed}", folder, "model.safetensors", "meta.json")
+
+
+def _features_job(encoder: Encoder, task: str) -> Job:
+    files = ("features.safetensors", "samples.parquet", "meta.json")
+    return _job("extract_features", f"{encoder}/{task}", str(features_dir(encoder, task)), *files)
+
+
+def _job(rule: str, name: str, folder: str, *files: str) -> Job:
+    return Job(rule, name, tuple(f"{folder}/{file}" for file in files))

@@ -1,0 +1,95 @@
+"""`nml query`: SQL over the results, as views of DuckDB."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from nml.artifacts import atomic_path, read_json
+from nml.cli.console import console, table
+from nml.errors import UserError
+from nml.grid import Encoder
+
+_SHOWN_ROWS = 200
+_PREDICTIONS = ".predictions.parquet"
+
+
+def run(options: argparse.Namespace) -> None:
+    """Answer `options.sql`: print the table, or save it to `options.csv` or `options.parquet`."""
+    with open_results() as connection:
+        try:
+            answer = connection.sql(options.sql)
+            if answer is None:
+                raise UserError("the statement gives no table. Ask with SELECT, DESCRIBE or SUMMARIZE.")
+            _deliver(answer, options)
+        except duckdb.Error as error:
+            views = ", ".join(row[0] for row in connection.execute("SHOW TABLES").fetchall())
+            hint = f"The views here are: {views}. Their columns: nml query 'DESCRIBE cells'"
+            raise UserError(f"{error}\n{hint}") from None
+
+
+def open_results() -> duckdb.DuckDBPyConnection:
+    """Return a database in memory with a view of each kind of result that there is.
+
+    Raises
+    ------
+    UserError
+        If there are no results at all.
+    """
+    # One thread: the order of a sum, and so its last bits, must not depend on the machine.
+    connection = duckdb.connect(config={"threads": 1})
+    files = sorted(str(path) for path in Path("results/cells").rglob("*.parquet"))
+    spectra = sorted(str(path) for path in Path("results/spectra").rglob("*.parquet"))
+    metas = sorted(Path("results/encoders").rglob("meta.json"))
+    if not (files or spectra or metas):
+        raise UserError("there are no results in this folder yet (results/). Make them: snakemake --cores all")
+    if cells := [file for file in files if not file.endswith(_PREDICTIONS)]:
+        connection.read_parquet(cells).create_view("cells")
+    if predictions := [file for file in files if file.endswith(_PREDICTIONS)]:
+        _create_predictions(connection, predictions)
+    if spectra:
+        connection.read_parquet(spectra).create_view("spectra")
+    if metas:
+        _create_encoders(connection, metas)
+    return connection
+
+
+def _create_predictions(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
+    """The rows of a predictions file do not say whose they are; its path does."""
+    pattern = r"results/cells/(.+/s\d+)/([^/]+)/([^/]+)\.predictions\.parquet"
+    parts = f"regexp_extract(filename, '{pattern}', ['encoder', 'task', 'method'])"
+    rows = connection.read_parquet(files, filename=True).project(f"unnest({parts}), * EXCLUDE (filename)")
+    rows.create_view("predictions")
+
+
+def _create_encoders(connection: duckdb.DuckDBPyConnection, metas: list[Path]) -> None:
+    rows = [_encoder_row(read_json(meta)) for meta in metas]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    values = [{name: row.get(name) for name in columns} for row in rows]
+    connection.execute("CREATE TABLE encoders AS SELECT unnest(row) FROM (SELECT unnest($1) AS row)", [values])
+
+
+def _encoder_row(meta: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of one encoder: its address and identity, and the plain values of its `meta.json`."""
+    plain = {name: value for name, value in meta.items() if not isinstance(value, dict | list)}
+    return {"address": meta["address"], **Encoder.parse(meta["address"]).identity(), **plain}
+
+
+def _deliver(answer: duckdb.DuckDBPyRelation, options: argparse.Namespace) -> None:
+    if path := options.csv or options.parquet:
+        with atomic_path(path) as temporary:
+            (answer.write_csv if options.csv else answer.write_parquet)(str(temporary))
+        print(f"written to {path}")
+        return
+    rows = answer.limit(_SHOWN_ROWS + 1).fetchall()
+    made = table(*answer.columns)
+    for row in rows[:_SHOWN_ROWS]:
+        made.add_row(*map(_text, row))
+    console().print(made)
+    if len(rows) > _SHOWN_ROWS:
+        print(f"Only the first {_SHOWN_ROWS} rows are shown; --csv FILE saves all.")
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,66 @@
+from nml.reporting.labels import FIGURES, TABLES
+
+
+rule build_tables:
+    input:
+        cells=CELLS,
+        spectra=SPECTRA,
+        metas=[f"results/encoders/{encoder}/meta.json" for encoder in ENCODERS],
+    output:
+        main="results/tables/main.txt",
+        parquet=expand("results/tables/{table}.parquet", table=TABLES),
+        latex=expand("results/tables/{table}.tex", table=TABLES),
+        markdown=[
+            report(f"results/tables/{table}.md", caption=f"../report/{table}.rst", category="Tables")
+            for table in TABLES
+        ],
+    log:
+        "results/logs/build_tables.log",
+    benchmark:
+        "results/benchmarks/build_tables.jsonl"
+    params:
+        code=code("build_tables"),
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/build_tables.py"
+
+
+rule draw_figures:
+    input:
+        rules.build_tables.output.parquet,
+    output:
+        png=[
+            report(f"results/figures/{figure}.png", caption=f"../report/{figure}.rst", category="Figures")
+            for figure in FIGURES
+        ],
+        pdf=expand("results/figures/{figure}.pdf", figure=FIGURES),
+    log:
+        "results/logs/draw_figures.log",
+    benchmark:
+        "results/benchmarks/draw_figures.jsonl"
+    params:
+        code=code("draw_figures"),
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/draw_figures.py"
+
+
+rule write_report:
+    input:
+        tables=rules.build_tables.output.parquet,
+        figures=rules.draw_figures.output.png,
+    output:
+        report("results/report/index.html", caption="../report/report.rst", category="Report"),
+    log:
+        "results/logs/write_report.log",
+    benchmark:
+        "results/benchmarks/write_report.jsonl"
+    params:
+        title=CONFIG.name,
+        code=code("write_report", "nml/reporting/templates/report.html.j2"),
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/write_report.py"

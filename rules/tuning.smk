@@ -1,0 +1,34 @@
+METHOD_FILES = [f"nml/tuning/methods/{name.replace('-', '_')}.py" for name in METHODS]
+
+
+def features_code(wildcards):
+    return code_of("nml/features/extract.py", architecture_file(wildcards.encoder.split("/")[1]))
+
+
+# One job does all of an (encoder, task): the features are made or read once, and the heads of every method and seed
+# train together. Starting Python for each of them would take longer than the work.
+rule tune:
+    input:
+        model="results/encoders/{encoder}/model.safetensors",
+        info=ancient(task_info),
+    output:
+        cells=expand("results/cells/{{encoder}}/{{task}}/{method}.parquet", method=METHODS),
+        predictions=expand("results/cells/{{encoder}}/{{task}}/{method}.predictions.parquet", method=METHODS),
+        meta=expand("results/cells/{{encoder}}/{{task}}/{method}.meta.json", method=METHODS),
+        spectrum="results/spectra/{encoder}/{task}.parquet",
+    log:
+        "results/logs/tune/{encoder}/{task}.log",
+    benchmark:
+        "results/benchmarks/tune/{encoder}/{task}.jsonl"
+    params:
+        methods=json.dumps({name: CONFIG.methods[name].model_dump() for name in METHODS}),
+        seeds=CONFIG.seeds,
+        data=lambda wildcards: digest(task_info(wildcards)),
+        # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
+        features="results/features/{encoder}/{task}",
+        features_code=features_code,
+        code=code("tune", *METHOD_FILES),
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/tune.py"

@@ -1,0 +1,87 @@
+"""The plan counts what is asked for, done and missing, and says how long the rest takes by what was timed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nml.artifacts import write_text
+from nml.cli import main
+from nml.cli.jobs import STAGES, jobs_of
+from nml.config.load import load_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def plan(capsys: pytest.CaptureFixture[str]) -> str:
+    main(["plan"])
+    return capsys.readouterr().out
+
+
+def row(shown: str, rule: str) -> list[str]:
+    line = next(line for line in shown.splitlines() if f" {rule} " in line)
+    return line.split(rule, 1)[1].split()
+
+
+def test_it_says_what_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = plan(capsys)
+    assert "2 trained, 1 untrained controls" in shown
+    assert "emoji/small: clean; symmetric 20 %; 1 seed" in shown
+    assert "2: emoji-domains, handwritten-digits" in shown
+    assert "12 = 3 encoders × 2 tasks × 2 methods, each with 3 seeds" in shown
+
+
+def test_it_counts_the_jobs_of_each_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = plan(capsys)
+    counts = {"index_corpus": 1, "inject_noise": 2, "pretrain": 2, "initialise_encoder": 1, "extract_features": 6}
+    counts |= {"tune": 6, "measure_spectrum": 6, "build_tables": 1, "draw_figures": 1, "write_report": 1}
+    assert {rule: row(shown, rule)[:3] for rule in counts} == {
+        rule: [str(count), "0", str(count)] for rule, count in counts.items()
+    }
+    assert "27 of 27 jobs are missing." in shown
+    assert "no estimate" in shown
+
+
+def test_a_job_is_done_when_all_its_outputs_are_there(
+    make_cell: Callable, make_encoder: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_encoder("emoji/small/clean/s0", 0.6)
+    make_cell("emoji/small/clean/s0", "emoji-domains", "lp")
+    shown = plan(capsys)
+    assert row(shown, "pretrain")[:3] == ["2", "1", "1"]
+    assert row(shown, "tune")[:3] == ["6", "0", "6"]
+    make_cell("emoji/small/clean/s0", "emoji-domains", "majority")
+    assert row(plan(capsys), "tune")[:3] == ["6", "1", "5"]
+
+
+def test_the_time_left_is_the_mean_of_the_timed_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+    write_text("results/benchmarks/tune/a/x.jsonl", '{"s": 10.0}\n{"s": 20.0}\n')
+    write_text("results/benchmarks/tune/b/c/y.jsonl", '{"s": 30.0, "h:m:s": "0:00:30"}\n')
+    write_text("results/benchmarks/write_report.jsonl", '{"s": 5}\n')
+    shown = plan(capsys)
+    assert row(shown, "tune") == ["6", "0", "6", "20.0", "2:00"]
+    assert row(shown, "write_report") == ["1", "0", "1", "5.0", "0:05"]
+    assert row(shown, "pretrain")[3:] == ["?", "?"]
+    assert "About 2:05 one after another" in shown
+    assert "never timed: index_corpus, inject_noise, pretrain," in shown
+
+
+def test_when_all_is_there_nothing_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    for job in jobs_of(load_config("config.yaml")):
+        for output in job.outputs:
+            write_text(output, "")
+    assert "0 of 27 jobs are missing. Whether all is up to date" in plan(capsys)
+
+
+def test_the_rules_are_those_of_the_workflow() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = [line.removeprefix("rule ").rstrip(":") for line in text.splitlines() if line.startswith("rule ")]
+    assert sorted(rules) == sorted(rule for stage in STAGES.values() for rule in stage)
+
+
+def test_another_configuration_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    values = yaml.safe_load(Path("config.yaml").read_text()) | {"name": "other"}
+    Path("other.yaml").write_text(yaml.safe_dump(values))
+    main(["plan", "--config", "other.yaml"])
+    assert capsys.readouterr().out.startswith("other (other.yaml)")

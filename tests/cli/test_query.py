@@ -1,0 +1,121 @@
+"""The results answer SQL; what is wrong with a question, or missing for it, is said."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from nml.cli import main
+
+NOISY = "emoji/small/symmetric-20/s0"
+UNTRAINED = "none/small/untrained/s0"
+
+
+@pytest.fixture
+def results(make_cell: Callable, make_encoder: Callable, make_spectrum: Callable) -> None:
+    make_encoder(NOISY, 0.625)
+    make_encoder(UNTRAINED, None)
+    make_spectrum(NOISY, "emoji-domains")
+    for encoder, value in ((NOISY, 0.75), (UNTRAINED, 0.25)):
+        for method in ("lp", "majority"):
+            make_cell(encoder, "emoji-domains", method, value)
+
+
+def ask(capsys: pytest.CaptureFixture[str], sql: str, *options: str) -> list[list[str]]:
+    main(["query", sql, *options])
+    return [line.split() for line in capsys.readouterr().out.splitlines() if line.strip() and "──" not in line]
+
+
+def refusal(capsys: pytest.CaptureFixture[str], sql: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(["query", sql])
+    shown = capsys.readouterr()
+    assert (caught.value.code, shown.out) == (2, "")
+    assert "Traceback" not in shown.err
+    return shown.err
+
+
+@pytest.mark.usefixtures("results")
+def test_cells_do_not_hold_predictions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(capsys, "SELECT count(*) AS n FROM cells") == [["n"], ["4"]]
+    sql = "SELECT noise_kind, avg(value) AS mean FROM cells GROUP BY ALL ORDER BY ALL"
+    assert ask(capsys, sql) == [["noise_kind", "mean"], ["symmetric", "0.75"], ["untrained", "0.25"]]
+
+
+@pytest.mark.usefixtures("results")
+def test_predictions_say_whose_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    sql = (
+        "SELECT encoder, task, method, avg((label = prediction)::int) AS acc FROM predictions GROUP BY ALL ORDER BY ALL"
+    )
+    assert ask(capsys, sql)[1:] == [
+        [encoder, "emoji-domains", method, "0.5"] for encoder in (NOISY, UNTRAINED) for method in ("lp", "majority")
+    ]
+
+
+@pytest.mark.usefixtures("results")
+def test_encoders_have_their_identity_and_plain_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    sql = "SELECT address, noise_kind, noise_percent, validation_accuracy FROM encoders ORDER BY address"
+    assert ask(capsys, sql)[1:] == [[NOISY, "symmetric", "20", "0.625"], [UNTRAINED, "untrained", "0", "None"]]
+
+
+@pytest.mark.usefixtures("results")
+def test_views_can_be_joined(capsys: pytest.CaptureFixture[str]) -> None:
+    sql = "SELECT sve, value FROM spectra JOIN cells USING (corpus, recipe, noise_kind, noise_percent, pretrain_seed, task)"
+    assert ask(capsys, sql)[1:] == [["0.6", "0.75"]] * 2
+    joined = "SELECT count(*) AS n FROM predictions JOIN encoders ON encoder = address"
+    assert ask(capsys, joined) == [["n"], ["8"]]
+
+
+@pytest.mark.usefixtures("results")
+def test_tables_can_be_saved(capsys: pytest.CaptureFixture[str]) -> None:
+    sql = "SELECT method, value FROM cells ORDER BY ALL"
+    assert ask(capsys, sql, "--csv", "out/table.csv") == [["written", "to", "out/table.csv"]]
+    assert Path("out/table.csv").read_text() == "method,value\nlp,0.25\nlp,0.75\nmajority,0.25\nmajority,0.75\n"
+    ask(capsys, sql, "--parquet", "out/table.parquet")
+    assert pq.read_table("out/table.parquet")["value"].to_pylist() == [0.25, 0.75, 0.25, 0.75]
+    assert len(list(Path("out").iterdir())) == 2
+
+
+@pytest.mark.usefixtures("results")
+def test_long_tables_are_cut_on_the_screen_but_not_in_files(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ask(capsys, "SELECT * FROM range(300)")
+    assert shown[-1][:5] == ["Only", "the", "first", "200", "rows"]
+    assert len(shown) == 202
+    ask(capsys, "SELECT * FROM range(300)", "--csv", "all.csv")
+    assert len(Path("all.csv").read_text().splitlines()) == 301
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELEC 1", "syntax error"),
+        ("SELECT nothing FROM cells", "nothing"),
+        ("SELECT * FROM cell", "cell does not exist"),
+        ("SELECT * FROM read_parquet('results/gone.parquet')", "gone.parquet"),
+        ("SELECT CAST(method AS INT) FROM cells", "Could not convert"),
+    ],
+)
+def test_a_wrong_question_names_what_is_wrong_and_the_views(
+    sql: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = refusal(capsys, sql)
+    assert message in shown
+    assert "cells, encoders, predictions, spectra" in shown
+
+
+@pytest.mark.usefixtures("results")
+def test_a_question_that_gives_no_table_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "gives no table" in refusal(capsys, "")
+
+
+def test_without_results_it_says_how_to_make_them(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = refusal(capsys, "SELECT * FROM cells")
+    assert "no results in this folder yet" in shown
+    assert "snakemake" in shown
+
+
+def test_views_without_files_are_not_there(make_encoder: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    make_encoder(NOISY, 0.625)
+    assert "The views here are: encoders." in refusal(capsys, "SELECT * FROM cells")

@@ -1,0 +1,85 @@
+"""The status shows what is there for each encoder and task, what is missing, and what did not finish."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nml.artifacts import write_text
+from nml.cli import main
+
+NOISY = "emoji/small/symmetric-20/s0"
+
+
+def status(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    main(["status", *options])
+    return capsys.readouterr().out
+
+
+def row(shown: str, encoder: str) -> str:
+    return " ".join(next(line for line in shown.splitlines() if line.startswith(encoder)).split()[1:])
+
+
+def test_a_fresh_folder_has_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = status(capsys)
+    for encoder in ("emoji/small/clean/s0", NOISY, "none/small/untrained/s0"):
+        assert row(shown, encoder) == "missing · ·"
+    assert "0 of 12 cells are there." in shown
+    assert "1  emoji-domains" in shown
+    assert "not finished" not in shown
+
+
+def test_the_matrix_counts_the_cells_of_each_pair(
+    make_cell: Callable, make_encoder: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_encoder(NOISY, 0.5)
+    for method in ("lp", "majority"):
+        make_cell(NOISY, "emoji-domains", method)
+    make_cell(NOISY, "handwritten-digits", "lp")
+    shown = status(capsys)
+    assert row(shown, NOISY) == "done ● 1/2"
+    assert "3 of 12 cells are there." in shown
+
+
+def test_training_that_can_resume_is_in_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    write_text(f"results/progress/{NOISY}.safetensors", "")
+    assert row(status(capsys), NOISY) == "in progress · ·"
+
+
+def test_missing_cells_are_listed_as_targets(make_cell: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    make_cell(NOISY, "emoji-domains", "lp")
+    lines = status(capsys, "--missing").splitlines()
+    assert len(lines) == 11
+    assert f"results/cells/{NOISY}/emoji-domains/majority.parquet" in lines
+    assert f"results/cells/{NOISY}/emoji-domains/lp.parquet" not in lines
+
+
+def test_nothing_missing_prints_nothing(make_cell: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    for cell in status(capsys, "--missing").splitlines():
+        encoder, task, method = cell.removeprefix("results/cells/").removesuffix(".parquet").rsplit("/", 2)
+        make_cell(encoder, task, method)
+    assert status(capsys, "--missing") == ""
+    assert "12 of 12 cells are there." in status(capsys)
+
+
+def test_jobs_that_started_and_left_no_output_point_to_their_logs(
+    make_encoder: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_encoder("emoji/small/clean/s0", 0.5)
+    write_text("results/logs/pretrain/emoji/small/clean/s0.log", "all went well\n")
+    write_text(f"results/logs/pretrain/{NOISY}.log", "epoch 1\npretrain: the loss became nan [epoch 2]\n\n")
+    write_text(f"results/logs/tune/{NOISY}/emoji-domains.log", "")
+    write_text("results/logs/initialise_encoder/small/s0.log", "stopped")
+    write_text("results/logs/write_report.log", "no tables")
+    shown = status(capsys)
+    assert f"results/logs/pretrain/{NOISY}.log  pretrain: the loss became nan [epoch 2]" in shown
+    assert f"results/logs/tune/{NOISY}/emoji-domains.log  (empty)" in shown
+    assert "results/logs/initialise_encoder/small/s0.log  stopped" in shown
+    assert "results/logs/write_report.log  no tables" in shown
+    assert "all went well" not in shown
+
+
+def test_nothing_is_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["status"], ["status", "--missing"], ["plan"], ["data"]):
+        main(command)
+    assert [path.name for path in project.iterdir()] == ["config.yaml"]

@@ -1,0 +1,87 @@
+"""Real runs of Snakemake on the smoke preset, each in its own copy of the project."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ["Snakefile", "config.yaml", "data", "envs", "nml", "presets", "profiles", "report", "rules", "workflow_scripts"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with the project's sources and, once run, its results."""
+
+    path: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # The copy's own package, not the installed one.
+        return os.environ | {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def command(self, *arguments: str) -> list[str]:
+        snakemake = Path(sys.executable).with_name("snakemake")
+        return [str(snakemake), "--cores", "2", "--configfile", "presets/smoke.yaml", *arguments]
+
+    def snakemake(self, *arguments: str, fails: bool = False) -> str:
+        """Run Snakemake and return what it printed; assert that it succeeds, or fails."""
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.path, env=self.environment, capture_output=True, text=True, check=False
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output[-5000:]
+        return output
+
+    def jobs(self, *targets: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run announces."""
+        lines = self.snakemake("--dry-run", "--quiet", "rules", "--", *targets).splitlines()
+        stats = {}
+        for line in lines[next((i for i, line in enumerate(lines) if line.startswith("---")), len(lines)) + 1 :]:
+            words = line.split()
+            if len(words) != 2 or not words[1].isdigit():
+                break
+            stats[words[0]] = int(words[1])
+        return {rule: count for rule, count in stats.items() if rule not in ("total", "all")}
+
+    def cells(self) -> dict[str, bytes]:
+        """Return the bytes of all cells and predictions by path."""
+        found = sorted((self.path / "results/cells").rglob("*.parquet"))
+        return {str(path.relative_to(self.path)): path.read_bytes() for path in found}
+
+
+def copy_sources(target: Path) -> Project:
+    """Copy the sources as a clone would: with modification times of now."""
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+            shutil.copytree(source, target / name, ignore=ignored, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(source, target / name)
+    return Project(target)
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    """The sources alone."""
+    return copy_sources(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """A project whose smoke run is done. Do not change it: `rerun` is a copy."""
+    project = copy_sources(tmp_path_factory.mktemp("finished"))
+    project.snakemake()
+    return project
+
+
+@pytest.fixture
+def rerun(finished, tmp_path) -> Project:
+    """A copy of the finished project, with its results and Snakemake's records."""
+    shutil.copytree(finished.path, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)

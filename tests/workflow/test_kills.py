@@ -1,0 +1,67 @@
+"""Killed at any stage and started again, a run ends as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+PAIR = "emoji/clip-mini/swap-20/s0/handwritten-digits"
+TARGET = f"results/cells/{PAIR}/nmtune.parquet"
+
+
+def run_until(project, ready: Callable[[Path], bool]) -> None:
+    """Start Snakemake on the target and kill it and all its jobs, without warning, once `ready`."""
+    process = subprocess.Popen(
+        project.command("--", TARGET),
+        cwd=project.path,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not ready(project.path / "results"):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def log_has(path: str) -> Callable[[Path], bool]:
+    return lambda results: (results / "logs" / path).is_file()
+
+
+STAGES = {
+    "index": log_has("index_corpus/emoji.log"),
+    "noise": log_has("inject_noise/emoji/swap-20.log"),
+    "pretraining": lambda results: (results / "progress/emoji/clip-mini/swap-20/s0.safetensors").is_file(),
+    "features": log_has(f"tune/{PAIR}.log"),
+    "tuning": lambda results: (results / f"features/{PAIR}/meta.json").is_file(),
+}
+
+
+def test_killed_in_every_stage_the_cells_are_those_of_a_calm_run(project, finished):
+    for ready in STAGES.values():
+        run_until(project, ready)
+    project.snakemake("--", TARGET)
+    calm = finished.cells()
+    made = project.cells()
+    assert len(made) == 8, "four methods, each with its predictions"
+    assert {path: made[path] == calm[path] for path in made} == dict.fromkeys(made, True)
+    assert not [path for path in (project.path / "results").rglob("*.tmp*") if "cells" in path.parts]
+
+
+def test_a_second_run_in_the_same_folder_is_refused(project):
+    import fcntl
+
+    (project.path / ".snakemake").mkdir()
+    with open(project.path / ".snakemake/nml.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        output = project.snakemake("--", "results/corpora/emoji/manifest.json", fails=True)
+    assert "another run of this workflow is at work in this folder" in output

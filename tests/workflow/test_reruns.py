@@ -1,0 +1,81 @@
+"""What runs again, and what does not."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from tests.workflow.conftest import Project, copy_sources
+
+pytestmark = pytest.mark.workflow
+CELL = "results/cells/emoji/resnet-mini/symmetric-20/s0/handwritten-digits/lp.parquet"
+AGGREGATES = {"build_tables": 1, "draw_figures": 1, "write_report": 1}
+
+
+def edit(project: Project, file: str, pattern: str, replacement: str) -> None:
+    path = project.path / file
+    text = path.read_text()
+    changed = re.sub(pattern, replacement, text, count=1)
+    assert changed != text
+    path.write_text(changed)
+
+
+def test_a_finished_run_has_nothing_to_do(rerun):
+    assert rerun.jobs() == {}
+
+
+def test_touching_every_source_changes_nothing(rerun):
+    for folder in ("nml", "workflow_scripts", "rules", "data"):
+        for path in (rerun.path / folder).rglob("*"):
+            os.utime(path)
+    assert rerun.jobs() == {}
+
+
+def test_a_fresh_clone_beside_old_results_has_nothing_to_do(finished, tmp_path):
+    clone = copy_sources(tmp_path)
+    shutil.copytree(finished.path / "results", tmp_path / "results")
+    assert clone.jobs() == {}
+
+
+def test_a_docstring_changes_nothing_and_a_loss_only_what_it_shapes(rerun):
+    edit(rerun, "nml/tuning/losses.py", '"""', '"""Words. ')
+    assert rerun.jobs() == {}
+    edit(rerun, "nml/tuning/methods/nmtune.py", r"return cross_entropy", "return 2 * cross_entropy")
+    assert rerun.jobs() == {"tune": 12, **AGGREGATES}
+
+
+def test_a_changed_loss_reuses_the_features(rerun):
+    edit(rerun, "nml/tuning/methods/mlp.py", r"return cross_entropy", "return 2 * cross_entropy")
+    features = rerun.path / "results/features/emoji/resnet-mini/symmetric-20/s0/handwritten-digits/features.safetensors"
+    before = features.stat().st_mtime_ns
+    output = rerun.snakemake("--", CELL)
+    assert "are in the cache" in output
+    assert features.stat().st_mtime_ns == before
+
+
+def test_a_noise_kind_reaches_only_its_own_encoders(rerun):
+    edit(rerun, "nml/noise/kinds/swap.py", r"symmetric|0\.5\)", "0.5 + 1)")
+    assert rerun.jobs()["inject_noise"] == 1
+
+
+def test_a_hyperparameter_reruns_what_it_shapes(rerun):
+    edit(rerun, "presets/smoke.yaml", r"weight: 0\.01", "weight: 0.02")
+    assert rerun.jobs() == {"tune": 12, **AGGREGATES}
+
+
+def test_a_deleted_cell_is_made_again_byte_for_byte_with_the_aggregates_alone(rerun):
+    before = rerun.cells()
+    (rerun.path / CELL).unlink()
+    assert rerun.jobs() == {"tune": 1, **AGGREGATES}
+    rerun.snakemake()
+    assert rerun.cells() == before
+
+
+def test_one_cell_needs_only_what_it_stands_on(project):
+    assert project.jobs(CELL) == {"index_corpus": 1, "inject_noise": 1, "pretrain": 1, "tune": 1}
+
+
+def test_an_untrained_cell_needs_no_corpus(project):
+    target = "results/cells/none/clip-mini/untrained/s0/handwritten-digits/mlp.parquet"
+    assert project.jobs(target) == {"initialise_encoder": 1, "tune": 1}

@@ -1,0 +1,83 @@
+"""The whole study, small but real: what a run leaves behind."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.workflow
+CONTRACT = (
+    "corpus recipe noise_kind noise_percent pretrain_seed task group test_set method fraction seed metric value n"
+).split()
+
+
+def test_every_output_of_the_contract_is_there(finished):
+    results = finished.path / "results"
+    encoder, task = "emoji/resnet-mini/symmetric-20/s0", "emoji-domains"
+    for path in [
+        "noise/emoji/symmetric-20/manifest.json",
+        f"encoders/{encoder}/model.safetensors",
+        f"encoders/{encoder}/meta.json",
+        f"encoders/{encoder}/log.csv",
+        f"features/{encoder}/{task}/features.safetensors",
+        f"cells/{encoder}/{task}/nmtune.parquet",
+        f"cells/{encoder}/{task}/nmtune.predictions.parquet",
+        f"cells/{encoder}/{task}/nmtune.meta.json",
+        f"spectra/{encoder}/{task}.parquet",
+        "tables/averages.parquet",
+        "tables/averages.md",
+        "tables/averages.tex",
+        "figures/noise_curves.png",
+        "figures/noise_curves.pdf",
+        "figures/spectrum_scatter.png",
+        "report/index.html",
+    ]:
+        assert (results / path).stat().st_size > 0, path
+
+
+def test_nothing_half_written_or_unfinished_is_left(finished):
+    names = [path.name for path in (finished.path / "results").rglob("*")]
+    assert not [name for name in names if ".tmp" in name]
+    assert not list((finished.path / "results").glob("progress/**/*.safetensors"))
+
+
+def test_cells_have_the_columns_of_the_contract(finished):
+    cell = pq.read_table(finished.path / "results/cells/emoji/clip-mini/swap-20/s0/emoji-domains/lp.parquet")
+    assert cell.column_names == CONTRACT
+    assert set(cell["group"].to_pylist()) == {"source", "ood"}
+    assert set(cell["test_set"].to_pylist()) == {"test", "test-shaded", "test-3d", "test-sketch", "test-outline"}
+    assert set(cell["metric"].to_pylist()) == {"accuracy", "mean_per_class_accuracy", "macro_f1"}
+    assert set(cell["seed"].to_pylist()) == {0, 1}
+
+
+def test_the_tables_hold_both_controls(finished):
+    cells = pq.read_table(finished.path / "results/tables/cells.parquet").to_pandas()
+    assert set(cells["method"]) == {"majority", "lp", "mlp", "nmtune"}
+    assert set(cells["noise_kind"]) == {"clean", "symmetric", "swap", "untrained"}
+    assert len(cells) == 6 * 4 * 2 * 3 * (1 + 5), "encoders x methods x seeds x metrics x test sets"
+
+
+def test_predictions_give_the_cell_back(finished):
+    folder = finished.path / "results/cells/emoji/resnet-mini/clean/s0/handwritten-digits"
+    predictions = pq.read_table(folder / "mlp.predictions.parquet").to_pandas()
+    predictions = predictions[predictions["seed"] == 1]
+    cell = pq.read_table(folder / "mlp.parquet").to_pandas()
+    row = cell[(cell["metric"] == "accuracy") & (cell["seed"] == 1)].iloc[0]
+    assert row["value"] == (predictions["label"] == predictions["prediction"]).mean()
+    assert row["n"] == len(predictions)
+
+
+def test_noise_is_exact_and_recorded(finished):
+    for noise in ("symmetric-20", "swap-20"):
+        manifest = json.loads((finished.path / f"results/noise/emoji/{noise}/manifest.json").read_text())
+        assert abs(manifest["realised_percent"] - 20) < 0.1
+        overlay = pq.read_table(finished.path / f"results/noise/emoji/{noise}/overlay")
+        assert len(overlay) == manifest["changed"]
+
+
+def test_each_job_has_a_log_and_a_benchmark(finished):
+    results = finished.path / "results"
+    logs = {path.relative_to(results / "logs").with_suffix("") for path in results.glob("logs/**/*.log")}
+    benchmarks = {p.relative_to(results / "benchmarks").with_suffix("") for p in results.glob("benchmarks/**/*.jsonl")}
+    assert logs == benchmarks
+    assert len(logs) == 1 + 4 + 4 + 2 + 12 + 3

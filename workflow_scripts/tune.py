@@ -1,0 +1,29 @@
+"""Adapter of rule tune: features, all methods and seeds, and the spectrum of one encoder on one task."""
+
+import json
+from pathlib import Path
+
+from nml.artifacts import write_json, write_parquet
+from nml.devices import choose_device, limit_threads
+from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA, SPECTRUM_SCHEMA, spectrum_rows
+from nml.evaluation.evaluate import evaluate
+from nml.features.cache import cached_features
+from nml.grid import Encoder
+from nml.jobs import job
+from nml.seeds import derive_seed
+
+with job(snakemake):
+    params, task = snakemake.params, snakemake.wildcards.task
+    limit_threads(snakemake.threads)
+    encoder = Encoder.parse(snakemake.wildcards.encoder)
+    features = cached_features(str(encoder), task, Path(params.features), params.features_code)
+    # Without the noise: a task's heads start alike at every noise ratio, so their differences come from the noise.
+    seeds = {seed: derive_seed(encoder.recipe, f"s{encoder.seed}", task, seed) for seed in range(params.seeds)}
+    methods = json.loads(params.methods)
+    results = evaluate(features, methods, seeds, encoder.identity(), device=str(choose_device()))
+    write_parquet(snakemake.output.spectrum, spectrum_rows(features, encoder.identity()), SPECTRUM_SCHEMA)
+    for path in map(Path, snakemake.output.cells):
+        result = results[path.stem]
+        write_parquet(path, result.cells, CELL_SCHEMA)
+        write_parquet(path.with_suffix(".predictions.parquet"), result.predictions, PREDICTIONS_SCHEMA)
+        write_json(path.with_suffix(".meta.json"), result.metadata)
