@@ -72,6 +72,20 @@ def task_info(wildcards):
     return f"{lookup(plugins.tasks(), wildcards.task, 'task')['path']}/info.json"
 
 
+def noise_code(wildcards):
+    kind = Noise.parse(wildcards.noise).kind
+    file = f"nml/noise/kinds/{kind.replace('-', '_')}.py"
+    return code("inject_noise", *([file] if kind in plugins.noise_kinds() else []))
+
+
+def features_code(wildcards):
+    return code_of("nml/features/extract.py", architecture_file(wildcards.encoder.split("/")[1]))
+
+
+def method_files():
+    return [f"nml/tuning/methods/{name.replace('-', '_')}.py" for name in METHODS]
+
+
 def hold_workflow_lock():
     """Keep a second run out of this folder. The kernel frees the lock however this run ends, so none is ever stale."""
     global _workflow_lock

@@ -1,9 +1,3 @@
-def noise_code(wildcards):
-    kind = Noise.parse(wildcards.noise).kind
-    file = f"nml/noise/kinds/{kind.replace('-', '_')}.py"
-    return code("inject_noise", *([file] if kind in plugins.noise_kinds() else []))
-
-
 rule inject_noise:
     input:
         index=rules.index_corpus.output.index,
@@ -15,10 +9,10 @@ rule inject_noise:
         "results/logs/inject_noise/{corpus}/{noise}.log",
     benchmark:
         "results/benchmarks/inject_noise/{corpus}/{noise}.jsonl"
+    conda:
+        "../envs/environment.yaml"
     params:
         seed=CONFIG.noise_seed,
         code=noise_code,
-    conda:
-        "../envs/environment.yaml"
     script:
         "../workflow_scripts/inject_noise.py"

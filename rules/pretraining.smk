@@ -12,13 +12,13 @@ rule pretrain:
         "results/logs/pretrain/{corpus}/{recipe}/{noise}/s{seed}.log",
     benchmark:
         "results/benchmarks/pretrain/{corpus}/{recipe}/{noise}/s{seed}.jsonl"
+    conda:
+        "../envs/environment.yaml"
     params:
         recipe=recipe_json,
         # Not a declared output, so that it survives a kill and the next try resumes from it.
         progress="results/progress/{corpus}/{recipe}/{noise}/s{seed}.safetensors",
         code=lambda wildcards: code("pretrain", architecture_file(wildcards.recipe)),
-    conda:
-        "../envs/environment.yaml"
     script:
         "../workflow_scripts/pretrain.py"
 
@@ -31,10 +31,10 @@ rule initialise_encoder:
         "results/logs/initialise_encoder/{recipe}/s{seed}.log",
     benchmark:
         "results/benchmarks/initialise_encoder/{recipe}/s{seed}.jsonl"
+    conda:
+        "../envs/environment.yaml"
     params:
         recipe=recipe_json,
         code=lambda wildcards: code("initialise_encoder", architecture_file(wildcards.recipe)),
-    conda:
-        "../envs/environment.yaml"
     script:
         "../workflow_scripts/initialise_encoder.py"

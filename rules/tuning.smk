@@ -1,10 +1,3 @@
-METHOD_FILES = [f"nml/tuning/methods/{name.replace('-', '_')}.py" for name in METHODS]
-
-
-def features_code(wildcards):
-    return code_of("nml/features/extract.py", architecture_file(wildcards.encoder.split("/")[1]))
-
-
 # One job does all of an (encoder, task): the features are made or read once, and the heads of every method and seed
 # train together. Starting Python for each of them would take longer than the work.
 rule tune:
@@ -20,6 +13,8 @@ rule tune:
         "results/logs/tune/{encoder}/{task}.log",
     benchmark:
         "results/benchmarks/tune/{encoder}/{task}.jsonl"
+    conda:
+        "../envs/environment.yaml"
     params:
         methods=json.dumps({name: CONFIG.methods[name].model_dump() for name in METHODS}),
         seeds=CONFIG.seeds,
@@ -27,8 +22,6 @@ rule tune:
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
         features="results/features/{encoder}/{task}",
         features_code=features_code,
-        code=code("tune", *METHOD_FILES),
-    conda:
-        "../envs/environment.yaml"
+        code=code("tune", *method_files()),
     script:
         "../workflow_scripts/tune.py"

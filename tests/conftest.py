@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from nml import plugins
+
+# The same examples on every machine, however busy it is.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 CLASSES = ["red", "green", "blue"]
 Member = tuple[str, bytes]

@@ -36,9 +36,7 @@ def test_known_noises(text: str, kind: str, percent: float) -> None:
     assert (noise.kind, noise.percent, str(noise)) == (kind, percent, text)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "symmetric", "symmetric-0", "symmetric-100", "symmetric-120", "Symmetric-5", "-5"]
-)
+@pytest.mark.parametrize("text", ["", "symmetric", "symmetric-0", "symmetric-100", "swap-120", "Symmetric-5", "-5"])
 def test_what_is_no_noise_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"is not an address\. Allowed: .* for example 'symmetric-20'"):
         Noise.parse(text)

@@ -1,4 +1,4 @@
-"""The ground floor, the command line and the reporting start without PyTorch, which alone takes seconds."""
+"""The ground floor and the command line start without PyTorch, which alone takes seconds."""
 
 import json
 import subprocess
@@ -10,10 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "timm", "open_clip", "webdataset"}
 GROUND_FLOOR = ["artifacts", "codehash", "devices", "errors", "grid", "jobs", "plugins", "progress", "seeds"]
+PACKAGES = ["config", "cli"]
 MODULES = [f"nml.{name}" for name in GROUND_FLOOR]
-MODULES += [
-    f"nml.{folder}.{path.stem}" for folder in ("config", "cli") for path in (ROOT / "nml" / folder).glob("[!_]*.py")
-]
+MODULES += [f"nml.{name}.{path.stem}" for name in PACKAGES for path in (ROOT / "nml" / name).glob("[!_]*.py")]
 
 
 def loaded_by(code: str, folder: Path = ROOT) -> set[str]:

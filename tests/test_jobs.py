@@ -31,7 +31,7 @@ def text_of(snakemake: SimpleNamespace) -> str:
 def test_what_the_library_logs_goes_to_the_file_and_the_terminal(snakemake: SimpleNamespace, capsys: object) -> None:
     with job(snakemake):
         logger.info("epoch %d: ━━", 1)
-        logging.getLogger("some.library").info("chatter")
+        logging.getLogger("some_package").info("chatter")
     assert text_of(snakemake) == "epoch 1: ━━\n"
     assert capsys.readouterr().err == "epoch 1: ━━\n"
 

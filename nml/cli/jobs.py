@@ -5,17 +5,15 @@ from pathlib import Path
 
 from nml.config.grid import encoders_of
 from nml.config.schema import Config
-from nml.grid import Encoder, cell_path, encoder_dir, features_dir, spectrum_path
+from nml.grid import Encoder, cell_path, encoder_dir, spectrum_path
 from nml.reporting.labels import FIGURES, TABLES
 
 # The rules of each stage, in the order of the data's flow.
 STAGES = {
     "index": ("index_corpus",),
     "noise": ("inject_noise",),
-    "pretrain": ("pretrain", "initialise_encoder"),
-    "features": ("extract_features",),
-    "tune": ("tune",),
-    "spectra": ("measure_spectrum",),
+    "pretraining": ("pretrain", "initialise_encoder"),
+    "features, tuning, spectra": ("tune",),
     "reporting": ("build_tables", "draw_figures", "write_report"),
 }
 
@@ -47,9 +45,7 @@ def jobs_of(config: Config) -> list[Job]:
         *(_job("index_corpus", name, f"results/corpora/{name}", "index.parquet", "manifest.json") for name in corpora),
         *(_job("inject_noise", name, f"results/noise/{name}", "manifest.json") for name in noises),
         *map(_encoder_job, encoders),
-        *(_features_job(encoder, task) for encoder, task in pairs),
-        *(Job("tune", f"{encoder}/{task}", cells_of(config, encoder, task)) for encoder, task in pairs),
-        *(Job("measure_spectrum", f"{e}/{task}", (str(spectrum_path(e, task)),)) for e, task in pairs),
+        *(_tuning_job(config, encoder, task) for encoder, task in pairs),
         _job("build_tables", "", "results/tables", "main.txt", *(f"{name}.parquet" for name in TABLES)),
         _job("draw_figures", "", "results/figures", *(f"{name}.png" for name in FIGURES)),
         _job("write_report", "", "results/report", "index.html"),
@@ -68,9 +64,10 @@ def _encoder_job(encoder: Encoder) -> Job:
     return _job("initialise_encoder", f"{encoder.recipe}/s{encoder.seed}", folder, "model.safetensors", "meta.json")
 
 
-def _features_job(encoder: Encoder, task: str) -> Job:
-    files = ("features.safetensors", "samples.parquet", "meta.json")
-    return _job("extract_features", f"{encoder}/{task}", str(features_dir(encoder, task)), *files)
+def _tuning_job(config: Config, encoder: Encoder, task: str) -> Job:
+    cells = cells_of(config, encoder, task)
+    beside = (cell.removesuffix(".parquet") + end for cell in cells for end in (".predictions.parquet", ".meta.json"))
+    return Job("tune", f"{encoder}/{task}", (*cells, *beside, str(spectrum_path(encoder, task))))
 
 
 def _job(rule: str, name: str, folder: str, *files: str) -> Job:

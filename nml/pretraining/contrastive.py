@@ -45,7 +45,7 @@ def loss(model: nn.Module, images: torch.Tensor, tokens: torch.Tensor) -> tuple[
 def validation_accuracy(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, corpus: Corpus, architecture: Any
 ) -> float:
-    """Return the zero-shot accuracy over the corpus' classes: the nearest class by the mean embedding of its prompts."""
+    """Return the zero-shot accuracy over the corpus' classes, each embedded as the mean of its prompts."""
     prompts = [template.format(name) for name in corpus.class_names for template in corpus.templates]
     tokens = collate(prompts, architecture).to(images.device)
     embedded = torch.cat([model.encode_text(part, normalize=True) for part in tokens.split(256)])

@@ -15,8 +15,12 @@ from nml.corpora.shards import decode_caption, decode_image, decode_label, read_
 from nml.noise.overlay import read_overlay
 from nml.pretraining.images import stack_images
 
-# Encoded samples held for shuffling: about a gigabyte for photographs.
-SHUFFLE_BUFFER = 10_000
+# Encoded samples held for shuffling: half a gigabyte of photographs.
+SHUFFLE_BUFFER = 5000
+# A corpus whose decoded images take no more than this is read and decoded once.
+HELD_BYTES = 2**28
+
+Decoded = tuple[np.ndarray, Any]
 
 
 class TrainingData:
@@ -32,8 +36,7 @@ class TrainingData:
     def __init__(self, corpus: Corpus, noise_dir: Path, target: str) -> None:
         self.corpus, self.noise_dir, self.target = corpus, noise_dir, target
         self.samples: int = read_json(noise_dir / "manifest.json")["samples"]
-        # A corpus that fits in the shuffle buffer is read once and stays there.
-        self.held = list(self._stream(corpus.shards["train"])) if self.samples <= SHUFFLE_BUFFER else None
+        self.held = self._hold()
 
     def batches(self, sizes: list[int], seed: int) -> Iterator[tuple[torch.Tensor, list[Any]]]:
         """Yield one epoch: uint8 images [B, 3, H, W] and B targets, for each batch size B in `sizes`.
@@ -42,15 +45,23 @@ class TrainingData:
         """
         samples = self._shuffled(random.Random(seed))
         for size in sizes:
-            batch = [self._decode(next(samples)) for _ in range(size)]
+            batch = [next(samples) for _ in range(size)]
             yield stack_images([image for image, _ in batch]), [target for _, target in batch]
 
-    def _shuffled(self, rng: random.Random) -> Iterator[dict[str, Any]]:
+    def _hold(self) -> list[Decoded] | None:
+        """Return all samples, decoded, if they are small enough together, going by the first."""
+        stream = self._stream(self.corpus.shards["train"])
+        first = self._decode(next(stream))
+        if self.samples * first[0].nbytes > HELD_BYTES:
+            return None
+        return [first, *map(self._decode, stream)]
+
+    def _shuffled(self, rng: random.Random) -> Iterator[Decoded]:
         if self.held is not None:
             return iter(rng.sample(self.held, len(self.held)))
         shards = self.corpus.shards["train"]
         stream = self._stream(rng.sample(shards, len(shards)))
-        return iter(wds.shuffle(SHUFFLE_BUFFER, initial=SHUFFLE_BUFFER, rng=rng)(stream))
+        return map(self._decode, wds.shuffle(SHUFFLE_BUFFER, initial=SHUFFLE_BUFFER, rng=rng)(stream))
 
     def _stream(self, shards: list[Path]) -> Iterator[dict[str, Any]]:
         for shard in shards:
@@ -59,7 +70,7 @@ class TrainingData:
                 changed = overlay.get(sample["__key__"])
                 yield sample | {"noisy": changed[self.target]} if changed else sample
 
-    def _decode(self, sample: dict[str, Any]) -> tuple[np.ndarray, Any]:
+    def _decode(self, sample: dict[str, Any]) -> Decoded:
         image = decode_image(sample)
         if "noisy" in sample:
             return image, sample["noisy"]

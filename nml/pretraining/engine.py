@@ -168,8 +168,9 @@ def _log_row(
 ) -> dict[str, float]:
     if not math.isfinite(loss_sum):
         raise UserError(
-            f"{run.label}: the loss became {loss_sum} in epoch {epoch + 1}. The state after the last good epoch is kept "
-            f"in {run.progress_file}. Lower recipes.{run.recipe_name}.learning_rate (now {run.recipe.learning_rate})."
+            f"{run.label}: the loss became {loss_sum} in epoch {epoch + 1}. The state after the last good epoch is "
+            f"kept in {run.progress_file}. "
+            f"Lower recipes.{run.recipe_name}.learning_rate (now {run.recipe.learning_rate})."
         )
     return {
         "epoch": epoch + 1,

@@ -42,6 +42,7 @@ def make_cell() -> Callable[..., None]:
         write_parquet(path, {name: [cell] for name, cell in row.items()})
         predictions = {"test_set": ["test"] * 2, "fraction": [100] * 2, "seed": [0] * 2, "key": ["a", "b"]}
         write_parquet(path.with_suffix(".predictions.parquet"), predictions | {"label": [0, 1], "prediction": [0, 0]})
+        write_json(path.with_suffix(".meta.json"), {})
 
     return make
 

@@ -24,7 +24,7 @@ def results(make_cell: Callable, make_encoder: Callable, make_spectrum: Callable
 
 def ask(capsys: pytest.CaptureFixture[str], sql: str, *options: str) -> list[list[str]]:
     main(["query", sql, *options])
-    return [line.split() for line in capsys.readouterr().out.splitlines() if line.strip() and "──" not in line]
+    return [line.split() for line in capsys.readouterr().out.splitlines() if line.strip("─ ")]
 
 
 def refusal(capsys: pytest.CaptureFixture[str], sql: str) -> str:
@@ -61,8 +61,8 @@ def test_encoders_have_their_identity_and_plain_facts(capsys: pytest.CaptureFixt
 
 @pytest.mark.usefixtures("results")
 def test_views_can_be_joined(capsys: pytest.CaptureFixture[str]) -> None:
-    sql = "SELECT sve, value FROM spectra JOIN cells USING (corpus, recipe, noise_kind, noise_percent, pretrain_seed, task)"
-    assert ask(capsys, sql)[1:] == [["0.6", "0.75"]] * 2
+    identity = "corpus, recipe, noise_kind, noise_percent, pretrain_seed, task"
+    assert ask(capsys, f"SELECT sve, value FROM spectra JOIN cells USING ({identity})")[1:] == [["0.6", "0.75"]] * 2
     joined = "SELECT count(*) AS n FROM predictions JOIN encoders ON encoder = address"
     assert ask(capsys, joined) == [["n"], ["8"]]
 

@@ -68,24 +68,19 @@ def test_every_sample_reads_through_webdataset(folder: Path) -> None:
     for split, about in info["splits"].items():
         urls = [str(path) for path in shards(folder, split)]
         count = 0
+        labels = set()
         for sample in webdataset.WebDataset(urls, shardshuffle=False):
             image = Image.open(io.BytesIO(sample["webp"]))
             image.load()
             assert (image.size, image.mode) == ((32, 32), "RGB"), sample["__key__"]
-            assert 0 <= int(sample["cls"]) < len(classes)
+            labels.add(int(sample["cls"]))
             assert folder != CORPUS or sample["txt"].decode("utf-8").strip()
             count += 1
         assert count == about["samples"]
-
-
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_every_class_is_trained_and_in_domain_classes_are_tested(task: Path) -> None:
-    classes = set(range(read_json(task / "info.json")["classes"]))
-    for split in ["train", "test"] if task.name != "emoji-domains" else ["train", "test-3d", "test-outline"]:
-        labels = {
-            int(sample["cls"]) for sample in webdataset.WebDataset(str(shards(task, split)[0]), shardshuffle=False)
-        }
-        assert labels == classes, split
+        assert labels <= set(range(len(classes)))
+        # The validation and source test of emoji-domains share the classes; a corpus class may miss in validation.
+        whole = split == "train" or (split.startswith("test") and (folder.name, split) != ("emoji-domains", "test"))
+        assert not whole or len(labels) == len(classes), split
 
 
 @pytest.mark.parametrize("folder", TASKS, ids=lambda folder: folder.name)

@@ -37,7 +37,7 @@ def test_a_loaded_encoder_is_frozen_and_gives_its_models_features(written):
 
 
 def test_a_missing_encoder_says_how_to_make_it(tmp_path):
-    with pytest.raises(UserError, match="snakemake --cores 1 .*emoji/resnet-mini/clean/s0/model.safetensors"):
+    with pytest.raises(UserError, match=r"snakemake --cores 1 .*emoji/resnet-mini/clean/s0/model\.safetensors"):
         encoders.load("emoji/resnet-mini/clean/s0", tmp_path)
 
 

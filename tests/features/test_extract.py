@@ -14,7 +14,6 @@ from nml.pretraining.images import stack_images
 from nml.pretraining.pretrain import initialise
 from nml.tasks.task import open_task, read_split
 
-
 ADDRESS = "none/resnet-mini/untrained/s0"
 
 

@@ -19,6 +19,7 @@ def captions_of_epoch(data: TrainingData, seed: int) -> list[str]:
 def captioned(request, corpus, noise_dirs, monkeypatch) -> TrainingData:
     if request.param == "streamed":
         monkeypatch.setattr(data_module, "SHUFFLE_BUFFER", 25)
+        monkeypatch.setattr(data_module, "HELD_BYTES", 0)
     return TrainingData(corpus, noise_dirs["clean"], "caption")
 
 
@@ -50,7 +51,9 @@ def test_the_overlay_replaces_exactly_what_it_lists(corpus, noise_dirs):
     data = TrainingData(corpus, noise_dirs["symmetric-20"], "label")
     wrong = 0
     for images, labels in data.batches([60], seed=0):
-        wrong += sum(a != b for a, b in zip(images.float().mean(dim=(2, 3)).argmax(dim=1).tolist(), labels, strict=True))
+        wrong += sum(
+            a != b for a, b in zip(images.float().mean(dim=(2, 3)).argmax(dim=1).tolist(), labels, strict=True)
+        )
     assert wrong == listed == 12
 
 

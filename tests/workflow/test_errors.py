@@ -10,7 +10,11 @@ pytestmark = pytest.mark.workflow
 @pytest.mark.parametrize(
     ("pattern", "replacement", "expected"),
     [
-        (r"batch_size: 256\n    learning_rate: 0.002", "batchsize: 256\n    learning_rate: 0.002", "Did you mean 'batch_size'"),
+        (
+            r"batch_size: 256\n",
+            "batchsize: 256\n",
+            "Did you mean 'batch_size'",
+        ),
         (r"symmetric: \[20\]", "symmetric: [120]", r"pretraining.0.noise.symmetric.0: 120 was given"),
         (r"handwritten-digits", "handwriten-digits", r"Did you mean 'handwritten-digits'"),
         (r"lp: \{learning_rate: 0.1, ", "lp: {", r"methods.lp.learning_rate: is missing"),
@@ -36,5 +40,6 @@ def test_a_truncated_shard_is_named(project):
 
 
 def test_an_unknown_recipe_in_a_target_is_named(project):
-    output = project.snakemake("--dry-run", "--", "results/encoders/emoji/resnet-maxi/clean/s0/model.safetensors", fails=True)
+    target = "results/encoders/emoji/resnet-maxi/clean/s0/model.safetensors"
+    output = project.snakemake("--dry-run", "--", target, fails=True)
     assert "recipe 'resnet-maxi' is not in the configuration" in output

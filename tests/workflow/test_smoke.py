@@ -6,9 +6,22 @@ import pyarrow.parquet as pq
 import pytest
 
 pytestmark = pytest.mark.workflow
-CONTRACT = (
-    "corpus recipe noise_kind noise_percent pretrain_seed task group test_set method fraction seed metric value n"
-).split()
+CONTRACT = [
+    "corpus",
+    "recipe",
+    "noise_kind",
+    "noise_percent",
+    "pretrain_seed",
+    "task",
+    "group",
+    "test_set",
+    "method",
+    "fraction",
+    "seed",
+    "metric",
+    "value",
+    "n",
+]
 
 
 def test_every_output_of_the_contract_is_there(finished):
