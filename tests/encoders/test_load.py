@@ -9,7 +9,7 @@ from nml.errors import UserError
 from nml.pretraining.engine import build_model
 from nml.pretraining.pretrain import initialise
 
-WIDTHS = {"resnet-mini": 256, "clip-mini": 128}
+WIDTHS = {"resnet-mini": 128, "clip-mini": 128}
 OBJECTIVES = {"resnet-mini": "supervised", "clip-mini": "contrastive"}
 
 
