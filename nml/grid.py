@@ -10,7 +10,6 @@ from nml.errors import UserError
 
 CLEAN = "clean"
 UNTRAINED = "untrained"
-NO_CORPUS = "none"
 _NOISE = re.compile(r"(?P<kind>[a-z][a-z-]*?)-(?P<percent>\d+(\.\d+)?)")
 _ADDRESS = re.compile(r"(?P<corpus>[^/]+)/(?P<recipe>[^/]+)/(?P<noise>[^/]+)/s(?P<seed>\d+)")
 

@@ -12,6 +12,8 @@ rule pretrain:
         "results/logs/pretrain/{corpus}/{recipe}/{noise}/s{seed}.log",
     benchmark:
         "results/benchmarks/pretrain/{corpus}/{recipe}/{noise}/s{seed}.jsonl"
+    # What everything else waits for goes first, so that no core idles at the end.
+    priority: 1
     conda:
         "../envs/environment.yaml"
     params:
@@ -24,13 +26,15 @@ rule pretrain:
 
 
 rule initialise_encoder:
+    input:
+        manifest=rules.index_corpus.output.manifest,
     output:
-        model="results/encoders/none/{recipe}/untrained/s{seed}/model.safetensors",
-        meta="results/encoders/none/{recipe}/untrained/s{seed}/meta.json",
+        model="results/encoders/{corpus}/{recipe}/untrained/s{seed}/model.safetensors",
+        meta="results/encoders/{corpus}/{recipe}/untrained/s{seed}/meta.json",
     log:
-        "results/logs/initialise_encoder/{recipe}/s{seed}.log",
+        "results/logs/initialise_encoder/{corpus}/{recipe}/s{seed}.log",
     benchmark:
-        "results/benchmarks/initialise_encoder/{recipe}/s{seed}.jsonl"
+        "results/benchmarks/initialise_encoder/{corpus}/{recipe}/s{seed}.jsonl"
     conda:
         "../envs/environment.yaml"
     params:

@@ -69,4 +69,4 @@ def test_identity_has_the_columns_of_the_tables() -> None:
 
 def test_only_untrained_encoders_are_not_trained() -> None:
     assert Encoder("emoji", "clip-mini", Noise(), 0).is_trained
-    assert not Encoder("none", "clip-mini", Noise("untrained"), 0).is_trained
+    assert not Encoder("emoji", "clip-mini", Noise("untrained"), 0).is_trained

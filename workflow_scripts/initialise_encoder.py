@@ -3,16 +3,18 @@
 from pathlib import Path
 
 from nml.config.recipes import Recipe
-from nml.grid import NO_CORPUS, UNTRAINED, Encoder, Noise
+from nml.corpora.catalogue import open_corpus
+from nml.devices import limit_threads
+from nml.grid import UNTRAINED, Encoder, Noise
 from nml.jobs import job
 from nml.pretraining.pretrain import initialise
 
 with job(snakemake):
-    recipe, seed = snakemake.wildcards.recipe, int(snakemake.wildcards.seed)
+    limit_threads(snakemake.threads)
+    corpus, recipe, seed = snakemake.wildcards.corpus, snakemake.wildcards.recipe, int(snakemake.wildcards.seed)
     initialise(
-        label=str(Encoder(NO_CORPUS, recipe, Noise(UNTRAINED), seed)),
+        encoder=Encoder(corpus, recipe, Noise(UNTRAINED), seed),
+        corpus=open_corpus(corpus),
         recipe=Recipe.model_validate_json(snakemake.params.recipe),
-        recipe_name=recipe,
-        seed=seed,
         out_dir=Path(snakemake.output.model).parent,
     )

@@ -61,7 +61,8 @@ def _encoder_job(encoder: Encoder) -> Job:
     folder = str(encoder_dir(encoder))
     if encoder.is_trained:
         return _job("pretrain", str(encoder), folder, "model.safetensors", "meta.json", "log.csv")
-    return _job("initialise_encoder", f"{encoder.recipe}/s{encoder.seed}", folder, "model.safetensors", "meta.json")
+    name = f"{encoder.corpus}/{encoder.recipe}/s{encoder.seed}"
+    return _job("initialise_encoder", name, folder, "model.safetensors", "meta.json")
 
 
 def _tuning_job(config: Config, encoder: Encoder, task: str) -> Job:

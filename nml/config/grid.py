@@ -1,16 +1,16 @@
 """The grid that a configuration spans."""
 
 from nml.config.schema import Config
-from nml.grid import NO_CORPUS, UNTRAINED, Encoder, Noise
+from nml.grid import UNTRAINED, Encoder, Noise
 
 
 def encoders_of(config: Config) -> list[Encoder]:
-    """Return the trained encoders, each family's clean one first, and one untrained control per recipe and seed."""
+    """Return the trained encoders, each family's clean one first, then the untrained controls, one a seed."""
     trained = [
         Encoder(family.corpus, family.recipe, noise, seed)
         for family in config.pretraining
         for noise in [Noise(), *(Noise(kind, percent) for kind, ps in family.noise.items() for percent in ps)]
         for seed in range(family.seeds)
     ]
-    controls = [Encoder(NO_CORPUS, encoder.recipe, Noise(UNTRAINED), encoder.seed) for encoder in trained]
+    controls = [Encoder(encoder.corpus, encoder.recipe, Noise(UNTRAINED), encoder.seed) for encoder in trained]
     return list(dict.fromkeys([*trained, *controls]))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import nn
@@ -61,12 +60,5 @@ def load(address: str, root: Path = Path()) -> LoadedEncoder:
         address=address,
         module=module,
         transform=partial(normalise, size=architecture.IMAGE_SIZE),
-        features=_feature_function(module, architecture),
+        features=architectures.feature_function(module, architecture),
     )
-
-
-def _feature_function(module: nn.Module, architecture: ModuleType) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The features of the papers: pooled, before the classifier; for CLIP the projected embedding, un-normalised."""
-    if architecture.OBJECTIVE == "contrastive":
-        return module.encode_image
-    return lambda images: module.forward_head(module.forward_features(images), pre_logits=True)

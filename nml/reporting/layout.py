@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from nml.grid import CLEAN, NO_CORPUS, UNTRAINED
+from nml.grid import CLEAN, UNTRAINED
 from nml.reporting.labels import (
     HEADLINE_GROUPS,
     HEADLINE_METRIC,
@@ -152,7 +152,7 @@ def _majority_once(rows: pd.DataFrame) -> pd.DataFrame:
     tuned = rows[~majority]
     first = min(tuned["method"], key=method_rank) if len(tuned) else MAJORITY
     once = rows[majority].drop_duplicates(["metric", "recipe", "group"])
-    once = once.assign(corpus=NO_CORPUS, noise_kind=MAJORITY, noise_percent=0.0, method=first)
+    once = once.assign(corpus="", noise_kind=MAJORITY, noise_percent=0.0, method=first)
     return pd.concat([tuned, once])
 
 
@@ -160,8 +160,8 @@ def _by_ratio(rows: pd.DataFrame) -> pd.DataFrame:
     """Add `kind` and `column` (the ratio); the untrained control stands in the rows of its recipe's noise kinds."""
     trained = noise_series(rows[rows["noise_kind"] != UNTRAINED])
     homes = trained[["corpus", "recipe", "kind"]].drop_duplicates()
-    control = rows[rows["noise_kind"] == UNTRAINED].drop(columns="corpus").merge(homes, on="recipe", how="left")
-    control = control.fillna({"corpus": NO_CORPUS, "kind": ABSENT})
+    control = rows[rows["noise_kind"] == UNTRAINED].merge(homes, on=["corpus", "recipe"], how="left")
+    control = control.fillna({"kind": ABSENT})
     rows = pd.concat([trained, control], ignore_index=True)
     labels = [
         f"{percent:g} %" if percent > 0 or kind == CLEAN else kind
@@ -221,5 +221,5 @@ def _named_noise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_single_corpus(table: pd.DataFrame) -> pd.DataFrame:
-    corpora = set(table["corpus"]) - {NO_CORPUS, ""}
+    corpora = set(table["corpus"]) - {""}
     return table.drop(columns="corpus") if len(corpora) <= 1 else table

@@ -20,7 +20,7 @@ methods:
   lp: {learning_rate: 0.1}
 """
 NOISY = "emoji/small/symmetric-20/s0"
-UNTRAINED = "none/small/untrained/s0"
+UNTRAINED = "emoji/small/untrained/s0"
 
 
 @pytest.fixture(autouse=True)

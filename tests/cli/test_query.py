@@ -9,7 +9,7 @@ import pytest
 from nml.cli import main
 
 NOISY = "emoji/small/symmetric-20/s0"
-UNTRAINED = "none/small/untrained/s0"
+UNTRAINED = "emoji/small/untrained/s0"
 
 
 @pytest.fixture

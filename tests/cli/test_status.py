@@ -22,7 +22,7 @@ def row(shown: str, encoder: str) -> str:
 
 def test_a_fresh_folder_has_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     shown = status(capsys)
-    for encoder in ("emoji/small/clean/s0", NOISY, "none/small/untrained/s0"):
+    for encoder in ("emoji/small/clean/s0", NOISY, "emoji/small/untrained/s0"):
         assert row(shown, encoder) == "missing · ·"
     assert "0 of 12 cells are there." in shown
     assert "1  emoji-domains" in shown
@@ -69,12 +69,12 @@ def test_jobs_that_started_and_left_no_output_point_to_their_logs(
     write_text("results/logs/pretrain/emoji/small/clean/s0.log", "all went well\n")
     write_text(f"results/logs/pretrain/{NOISY}.log", "epoch 1\npretrain: the loss became nan [epoch 2]\n\n")
     write_text(f"results/logs/tune/{NOISY}/emoji-domains.log", "")
-    write_text("results/logs/initialise_encoder/small/s0.log", "stopped")
+    write_text("results/logs/initialise_encoder/emoji/small/s0.log", "stopped")
     write_text("results/logs/write_report.log", "no tables")
     shown = status(capsys)
     assert f"results/logs/pretrain/{NOISY}.log  pretrain: the loss became nan [epoch 2]" in shown
     assert f"results/logs/tune/{NOISY}/emoji-domains.log  (empty)" in shown
-    assert "results/logs/initialise_encoder/small/s0.log  stopped" in shown
+    assert "results/logs/initialise_encoder/emoji/small/s0.log  stopped" in shown
     assert "results/logs/write_report.log  no tables" in shown
     assert "all went well" not in shown
 

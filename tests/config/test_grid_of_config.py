@@ -16,9 +16,9 @@ def test_every_noise_and_seed_has_an_encoder_and_every_recipe_an_untrained_contr
         "emoji/resnet-mini/symmetric-20/s1",
         "emoji/clip-mini/clean/s0",
         "emoji/clip-mini/swap-20/s0",
-        "none/resnet-mini/untrained/s0",
-        "none/resnet-mini/untrained/s1",
-        "none/clip-mini/untrained/s0",
+        "emoji/resnet-mini/untrained/s0",
+        "emoji/resnet-mini/untrained/s1",
+        "emoji/clip-mini/untrained/s0",
     ]
 
 

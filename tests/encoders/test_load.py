@@ -5,8 +5,9 @@ import torch
 
 from nml import encoders
 from nml.config.recipes import Recipe
+from nml.corpora.catalogue import open_corpus
 from nml.errors import UserError
-from nml.pretraining.engine import build_model
+from nml.grid import Encoder, Noise, encoder_dir
 from nml.pretraining.pretrain import initialise
 
 WIDTHS = {"resnet-mini": 128, "clip-mini": 128}
@@ -17,20 +18,19 @@ OBJECTIVES = {"resnet-mini": "supervised", "clip-mini": "contrastive"}
 def written(request, tmp_path):
     name = request.param
     recipe = Recipe(objective=OBJECTIVES[name], architecture=name, epochs=1, batch_size=8, learning_rate=0.1)
-    address = f"none/{name}/untrained/s3"
-    initialise(address, recipe, name, 3, tmp_path / "results/encoders" / address)
-    return name, recipe, address, tmp_path
+    encoder = Encoder("emoji", name, Noise("untrained"), 3)
+    initialise(encoder, open_corpus("emoji"), recipe, tmp_path / encoder_dir(encoder))
+    return name, str(encoder), tmp_path
 
 
 def test_a_loaded_encoder_is_frozen_and_gives_its_models_features(written):
-    name, recipe, address, root = written
+    name, address, root = written
     encoder = encoders.load(address, root)
     images = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
     features = encoder.features(encoder.transform(images))
     assert features.shape == (5, WIDTHS[name])
     assert not features.requires_grad and not encoder.module.training
-    model = build_model(recipe, name, 2, seed=3).eval()
-    pooled = model.forward_features if name == "resnet-mini" else model.encode_image
+    pooled = encoder.module.forward_features if name == "resnet-mini" else encoder.module.encode_image
     expected = pooled(encoder.transform(images))
     expected = expected.mean(dim=(2, 3)) if name == "resnet-mini" else expected
     torch.testing.assert_close(features, expected)

@@ -6,20 +6,23 @@ import torch
 
 from nml import encoders
 from nml.config.recipes import Recipe
+from nml.corpora.catalogue import open_corpus
 from nml.features import extract
 from nml.features.cache import cached_features
 from nml.features.extract import extract_features
 from nml.features.store import load_features, save_features
+from nml.grid import Encoder, Noise
 from nml.pretraining.images import stack_images
 from nml.pretraining.pretrain import initialise
 from nml.tasks.task import open_task, read_split
 
-ADDRESS = "none/resnet-mini/untrained/s0"
+ADDRESS = "emoji/resnet-mini/untrained/s0"
 
 
 def write_encoder(root, seed):
     recipe = Recipe(objective="supervised", architecture="resnet-mini", epochs=1, batch_size=8, learning_rate=0.1)
-    initialise(ADDRESS, recipe, "resnet-mini", seed, root / "results/encoders" / ADDRESS)
+    encoder = Encoder("emoji", "resnet-mini", Noise("untrained"), seed)
+    initialise(encoder, open_corpus("emoji"), recipe, root / "results/encoders" / ADDRESS)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def addresses() -> list[str]:
         for recipe, kind in RECIPES.items()
         for percent in PERCENTS
     ]
-    return [*trained, *(f"none/{recipe}/untrained/s0" for recipe in RECIPES)]
+    return [*trained, *(f"emoji/{recipe}/untrained/s0" for recipe in RECIPES)]
 
 
 def sets_of(task: str) -> list[tuple[str, str]]:

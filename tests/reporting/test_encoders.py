@@ -20,7 +20,7 @@ def test_the_address_becomes_columns(tmp_path):
 
 
 def test_only_the_untrained_control_may_lack_a_field(tmp_path):
-    untrained = meta_file(tmp_path / "a.json", address="none/resnet-mini/untrained/s0", epochs="absent")
+    untrained = meta_file(tmp_path / "a.json", address="emoji/resnet-mini/untrained/s0", epochs="absent")
     assert pretraining_table([untrained])["epochs"].isna().all()
     with pytest.raises(UserError, match=r"b\.json lacks epochs"):
         pretraining_table([meta_file(tmp_path / "b.json", epochs="absent")])

@@ -42,7 +42,7 @@ def test_controls_are_lines_when_near_and_words_when_far():
         for task in "ab"
     ]
     controls = [
-        {"corpus": "none", "noise_kind": "untrained", "value": 0.55, "n": 2000},
+        {"corpus": "emoji", "noise_kind": "untrained", "value": 0.55, "n": 2000},
         {"method": "majority", "value": 0.1, "n": 2000},
     ]
     key = ("emoji", "resnet-mini", "symmetric")

@@ -10,18 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = "Snakefile config.yaml data envs nml presets profiles report rules workflow_scripts".split()
-    "Snakefile",
-    "config.yaml",
-    "data",
-    "envs",
-    "nml",
-    "presets",
-    "profiles",
-    "report",
-    "rules",
-    "workflow_scripts",
-]
+SOURCES = ["Snakefile", "config.yaml", *"data envs nml presets profiles report rules workflow_scripts".split()]
 
 
 @dataclass(frozen=True)

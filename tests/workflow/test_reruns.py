@@ -76,6 +76,6 @@ def test_one_cell_needs_only_what_it_stands_on(project):
     assert project.jobs(CELL) == {"index_corpus": 1, "inject_noise": 1, "pretrain": 1, "tune": 1}
 
 
-def test_an_untrained_cell_needs_no_corpus(project):
-    target = "results/cells/none/clip-mini/untrained/s0/handwritten-digits/mlp.parquet"
-    assert project.jobs(target) == {"initialise_encoder": 1, "tune": 1}
+def test_an_untrained_cell_needs_no_noise(project):
+    target = "results/cells/emoji/clip-mini/untrained/s0/handwritten-digits/mlp.parquet"
+    assert project.jobs(target) == {"index_corpus": 1, "initialise_encoder": 1, "tune": 1}

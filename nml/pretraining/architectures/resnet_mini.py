@@ -11,4 +11,12 @@ def build(num_classes: int) -> ResNet:
 
     The last stage is no wider than the one before, because tuning time grows with the width of the features.
     """
-    return ResNet(BasicBlock, layers=(1, 1, 1, 1), channels=(32, 64, 128, 128), stem_width=32, num_classes=num_classes)
+    return ResNet(
+        BasicBlock,
+        layers=(1, 1, 1, 1),
+        channels=(32, 64, 128, 128),
+        stem_width=32,
+        num_classes=num_classes,
+        # Zeroed residual branches would leave the untrained control without a single 3x3 convolution.
+        zero_init_last=False,
+    )
