@@ -5,15 +5,16 @@ READY := .venv/ready
 # Every job of the workflow gets its own threads; libraries must not take all cores in each of them.
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test lint format
 
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "nml needs Python 3.11 or later"'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check --quiet --requirement requirements.lock
-	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nml needs Python 3.11 or later; set PYTHON=")'
+	@echo "Installing into .venv (about 6 GB, some minutes) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --disable-pip-version-check --quiet --requirement requirements.lock
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(READY)

@@ -1,5 +1,6 @@
 """Files that are either whole or absent: every writer goes through a temporary name and a rename."""
 
+import glob
 import hashlib
 import json
 import os
@@ -13,10 +14,13 @@ from typing import Any
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place when the block ends without an error.
 
-    The temporary name keeps the suffix, because some writers choose the format by it.
+    The temporary name keeps the suffix, because some writers choose the format by it. What a killed writer of the same
+    path left behind is removed; so a path must have one writer at a time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{path.suffix}"):
+        leftover.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary

@@ -13,11 +13,14 @@ from pathlib import Path
 
 from nml.plugins import PACKAGE
 
+# What these say or show cannot change a result.
+NEUTRAL = {PACKAGE / name for name in ("errors.py", "jobs.py", "progress.py")}
+
 
 def code_hash(sources: Iterable[str | Path]) -> str:
     """Return a hash of the given files, of every `nml` module they import, directly or not, and of their data files.
 
-    Data files (YAML, JSON) that are passed by path count by their bytes.
+    Data files (YAML, JSON) that are passed by path count by their bytes. Modules in `NEUTRAL` do not count.
     """
     digest = hashlib.sha256()
     for path in sorted(_closure(tuple(Path(source).resolve() for source in sources))):
@@ -49,7 +52,7 @@ def _closure(roots: tuple[Path, ...]) -> set[Path]:
     pending = list(roots)
     while pending:
         path = pending.pop()
-        if path not in seen:
+        if path not in seen and path not in NEUTRAL:
             seen.add(path)
             pending.extend(_imported(path))
     return seen

@@ -11,7 +11,7 @@ from nml.errors import UserError
 CLEAN = "clean"
 UNTRAINED = "untrained"
 _NOISE = re.compile(r"(?P<kind>[a-z][a-z-]*?)-(?P<percent>\d+(\.\d+)?)")
-_ADDRESS = re.compile(r"(?P<corpus>[^/]+)/(?P<recipe>[^/]+)/(?P<noise>[^/]+)/s(?P<seed>\d+)")
+_ADDRESS = re.compile(r"(?P<corpus>[^/]+)/(?P<recipe>[^/]+)/(?P<noise>[^/]+)/s(?P<seed>0|[1-9]\d*)")
 
 
 @dataclass(frozen=True, order=True)
@@ -35,7 +35,10 @@ class Noise:
                 f"noise '{text}' is not an address. Allowed: '{CLEAN}', '{UNTRAINED}' or <kind>-<percent> "
                 "with a percent between 0 and 100, for example 'symmetric-20'."
             )
-        return cls(match["kind"], float(match["percent"]))
+        noise = cls(match["kind"], float(match["percent"]))
+        if str(noise) != text:
+            raise UserError(f"noise '{text}' is written '{noise}', so that each has one address.")
+        return noise
 
 
 @dataclass(frozen=True, order=True)

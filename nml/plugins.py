@@ -1,21 +1,143 @@
 """What the stages offer, learned from literals in their source files, without importing them (torch takes seconds).
 
-A tuning method or a noise kind is one file; its module-level literals are its declaration.
+A tuning method, a noise kind or an architecture is one file; its module-level literals are its declaration. Every
+declaration is checked here, once, when it is first read.
 """
 
 import ast
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
+from nml.errors import UserError
+
 PACKAGE = Path(__file__).parent
+METHODS, NOISE_KINDS, ARCHITECTURES = "tuning/methods", "noise/kinds", "pretraining/architectures"
+"""The folder of each stage's plug-ins, below the package."""
+HEADS = ("constant", "linear", "mlp")
+COMMON_PARAMETERS = ("learning_rate", "weight_decay", "epochs", "batch_size")
+"""The hyper-parameters of every trained method; the others are a method's own."""
+
+Bounds = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """What a tuning method's file says of itself.
+
+    Attributes
+    ----------
+    name : str
+    trained : bool
+        Whether it has the common hyper-parameters, `COMMON_PARAMETERS`.
+    head : str
+        What it puts on the features: one of `HEADS`.
+    parameters : dict
+        Its own hyper-parameters and their defaults; where the default is an integer, every value must be one.
+    bounds : dict
+        The smallest and the largest allowed value of an own hyper-parameter; None, or no entry, for no limit.
+    """
+
+    name: str
+    trained: bool
+    head: str
+    parameters: dict[str, int | float] = field(default_factory=dict)
+    bounds: dict[str, Bounds] = field(default_factory=dict)
+
+    def allowed(self, parameter: str) -> str:
+        """Return in words which values an own hyper-parameter may have, such as `a whole number, at least 1`."""
+        low, high = self.bounds.get(parameter, (None, None))
+        kind = "a whole number" if isinstance(self.parameters[parameter], int) else "a number"
+        limits = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
+        return ", ".join([kind, *limits])
+
+    def accepts(self, parameter: str, value: Any) -> bool:
+        """Tell whether an own hyper-parameter may have this value."""
+        kinds = int if isinstance(self.parameters[parameter], int) else int | float
+        if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
+            return False
+        low, high = self.bounds.get(parameter, (None, None))
+        return (low is None or value >= low) and (high is None or value <= high)
+
+
+def source_file(folder: str, name: str) -> str:
+    """Return a plug-in's file, relative to the root of the project: the dashes of its name are underscores there.
+
+    `source_file("tuning/methods", "lora-nmtune")` is `nml/tuning/methods/lora_nmtune.py`.
+    """
+    return str(PurePosixPath(PACKAGE.name, folder, f"{name.replace('-', '_')}.py"))
+
+
+def module_name(folder: str, name: str) -> str:
+    """Return the dotted name to import a plug-in by, such as `nml.tuning.methods.lora_nmtune`."""
+    return source_file(folder, name).removesuffix(".py").replace("/", ".")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a wrong one was probably meant to be, or None."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), None)
+
+
+@cache
+def tuning_methods() -> dict[str, MethodSpec]:
+    """Return the tuning methods by name; raise `UserError` for a wrong file, as every reader here does."""
+    return read_methods(PACKAGE / METHODS)
+
+
+def tuning_method(name: str) -> MethodSpec:
+    """Return one tuning method; raise `UserError` naming the nearest known one if there is no such file."""
+    methods = tuning_methods()
+    if name not in methods:
+        meant = nearest(name, methods)
+        hint = f" (did you mean '{meant}'?)" if meant else ""
+        raise UserError(f"there is no tuning method '{name}'{hint}; methods: {', '.join(methods)}")
+    return methods[name]
+
+
+@cache
+def noise_kinds() -> dict[str, dict[str, Any]]:
+    """Return the noise kinds by name; `CORRUPTS` says what each changes, `labels` or `captions`."""
+    return _declarations(PACKAGE / NOISE_KINDS, _noise_kind_problem)
+
+
+@cache
+def architectures() -> dict[str, dict[str, Any]]:
+    """Return the architectures by name; `OBJECTIVE` says which recipes each serves."""
+    return _declarations(PACKAGE / ARCHITECTURES, _architecture_problem)
+
+
+@cache
+def corpora() -> dict[str, dict[str, Any]]:
+    """Return the corpus catalogue, `nml/corpora/catalogue.yaml`."""
+    return yaml.safe_load((PACKAGE / "corpora" / "catalogue.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def tasks() -> dict[str, dict[str, Any]]:
+    """Return the task catalogue, `nml/tasks/catalogue.yaml`."""
+    return yaml.safe_load((PACKAGE / "tasks" / "catalogue.yaml").read_text(encoding="utf-8"))
 
 
 def read_literals(path: Path) -> dict[str, Any]:
-    """Return the UPPER_CASE names that a module assigns a literal (number, string, list, dict of these)."""
-    assignments = (node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign))
+    """Return the UPPER_CASE names that a module assigns a literal (number, string, list, dict of these).
+
+    Raises
+    ------
+    UserError
+        If the file is not Python.
+    """
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as Python: {error}. Mend it, or move it out of this folder.") from None
+    assignments = (node for node in body if isinstance(node, ast.Assign))
     return {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in assignments
@@ -31,36 +153,108 @@ def _is_literal(node: ast.expr) -> bool:
     return True
 
 
-def _declarations(folder: Path) -> dict[str, dict[str, Any]]:
-    files = sorted(path for path in folder.glob("*.py") if not path.stem.startswith("_"))
-    return {path.stem.replace("_", "-"): read_literals(path) for path in files}
+def read_methods(folder: Path) -> dict[str, MethodSpec]:
+    """Return the tuning methods of a folder by name, in alphabetical order.
+
+    Raises
+    ------
+    UserError
+        If a file is not Python, lacks one of the literals, or gives a value that is not allowed.
+    """
+    return {name: _method(name, literals) for name, literals in _declarations(folder, _method_problem).items()}
 
 
-@cache
-def noise_kinds() -> dict[str, dict[str, Any]]:
-    """Return the noise kinds by name; `CORRUPTS` says what each changes, `labels` or `captions`."""
-    return _declarations(PACKAGE / "noise" / "kinds")
+def _method(name: str, literals: dict[str, Any]) -> MethodSpec:
+    return MethodSpec(name, literals["TRAINED"], literals["HEAD"], literals["PARAMETERS"], literals.get("BOUNDS", {}))
 
 
-@cache
-def tuning_methods() -> dict[str, dict[str, Any]]:
-    """Return the tuning methods by name with their declarations: `HEAD`, `TRAINED`, `PARAMETERS`."""
-    return _declarations(PACKAGE / "tuning" / "methods")
+def _declarations(folder: Path, problem: Callable[[str, dict[str, Any]], str | None]) -> dict[str, dict[str, Any]]:
+    """Return the literals of every plug-in file of a folder, by the plug-in's name.
+
+    `problem(name, literals)` says what is wrong with a declaration, or None.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.py")):
+        if path.stem.startswith("_"):
+            continue
+        name, literals = path.stem.replace("_", "-"), read_literals(path)
+        if wrong := _name_problem(path.stem) or problem(name, literals):
+            raise UserError(f"{path}: {wrong}.")
+        found[name] = literals
+    return found
 
 
-@cache
-def corpora() -> dict[str, dict[str, Any]]:
-    """Return the corpus catalogue, `nml/corpora/catalogue.yaml`."""
-    return yaml.safe_load((PACKAGE / "corpora" / "catalogue.yaml").read_text(encoding="utf-8"))
+def _name_problem(stem: str) -> str | None:
+    if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", stem):
+        return None
+    return "name the file with small letters, digits and single underscores, such as my_plugin.py"
 
 
-@cache
-def tasks() -> dict[str, dict[str, Any]]:
-    """Return the task catalogue, `nml/tasks/catalogue.yaml`."""
-    return yaml.safe_load((PACKAGE / "tasks" / "catalogue.yaml").read_text(encoding="utf-8"))
+def _lacks(literals: dict[str, Any], name: str, kind: type) -> str | None:
+    if isinstance(literals.get(name), kind):
+        return None
+    return f"it needs a line {name} = <a literal of type {kind.__name__}>"
 
 
-@cache
-def architectures() -> dict[str, dict[str, Any]]:
-    """Return the architectures by name; `OBJECTIVE` says which recipes each serves."""
-    return _declarations(PACKAGE / "pretraining" / "architectures")
+def _noise_kind_problem(name: str, literals: dict[str, Any]) -> str | None:
+    if any(letter.isdigit() for letter in name) or name in ("clean", "untrained"):
+        return f"a noise kind cannot be called '{name}': digits are for its percent; clean and untrained are taken"
+    allowed = ("labels", "captions")
+    if literals.get("CORRUPTS") not in allowed:
+        return f"CORRUPTS is {literals.get('CORRUPTS')!r}; it needs a line CORRUPTS = one of {allowed}"
+    return None
+
+
+def _architecture_problem(name: str, literals: dict[str, Any]) -> str | None:
+    allowed = ("supervised", "contrastive")
+    if literals.get("OBJECTIVE") not in allowed:
+        return f"OBJECTIVE is {literals.get('OBJECTIVE')!r}; it needs a line OBJECTIVE = one of {allowed}"
+    return _lacks(literals, "IMAGE_SIZE", int)
+
+
+def _method_problem(name: str, literals: dict[str, Any]) -> str | None:
+    kinds = (("TRAINED", bool), ("HEAD", str), ("PARAMETERS", dict))
+    if lack := next(filter(None, (_lacks(literals, *kind) for kind in kinds)), None):
+        return lack
+    spec = _method(name, literals)
+    return _head_problem(spec) or _parameters_problem(spec)
+
+
+def _head_problem(spec: MethodSpec) -> str | None:
+    if spec.head not in HEADS:
+        return f"HEAD is '{spec.head}'; allowed: {', '.join(HEADS)}"
+    if spec.trained == (spec.head == "constant"):
+        return f"HEAD is '{spec.head}' and TRAINED {spec.trained}; only a 'constant' head is not trained"
+    if spec.head == "mlp" and "width" not in spec.parameters:
+        return (
+            "PARAMETERS lacks 'width', the hidden width of an 'mlp' head over the features' width; add \"width\": 1.0"
+        )
+    return None
+
+
+def _parameters_problem(spec: MethodSpec) -> str | None:
+    if clash := sorted(set(spec.parameters) & set(COMMON_PARAMETERS)):
+        return f"PARAMETERS has {', '.join(clash)}, which all trained methods have; leave it out"
+    for key, default in spec.parameters.items():
+        if not _is_number(default):
+            return f"PARAMETERS gives '{key}' the default {default!r}; it must be a finite number"
+    if not _are_bounds(spec.bounds, spec.parameters):
+        return 'BOUNDS must give own parameters their (smallest, largest), such as {"k": (1, None)}'
+    for key, default in spec.parameters.items():
+        if not spec.accepts(key, default):
+            return f"PARAMETERS gives '{key}' the default {default!r}, and BOUNDS allows {spec.allowed(key)}"
+    return None
+
+
+def _are_bounds(bounds: Any, parameters: dict[str, Any]) -> bool:
+    return isinstance(bounds, dict) and all(
+        key in parameters
+        and isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(limit is None or _is_number(limit) for limit in pair)
+        for key, pair in bounds.items()
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -8,7 +8,7 @@ import numpy as np
 
 def derive_seed(*parts: object) -> int:
     """Return a seed in [0, 2**63) that is a hash of the parts, such as a cell's address and a counter."""
-    return int(hash_keys(["/".join(map(str, parts))], salt="seed")[0] >> np.uint64(1))
+    return int(hash_keys(["\0".join(map(str, parts))], salt="seed")[0] >> np.uint64(1))
 
 
 def hash_keys(keys: Iterable[str], salt: str) -> np.ndarray:

@@ -9,8 +9,9 @@ from snakemake.exceptions import WorkflowError
 from nml import plugins
 from nml.codehash import code_hash
 from nml.config.load import check_config
+from nml.config.references import SUPERVISION
 from nml.errors import UserError
-from nml.grid import Noise, cell_path, spectrum_path
+from nml.grid import CLEAN, Noise, cell_path, spectrum_path
 from nml.config.grid import encoders_of
 
 try:
@@ -27,9 +28,9 @@ SPECTRA = [str(spectrum_path(e, task)) for e in ENCODERS for task in CONFIG.task
 wildcard_constraints:
     corpus="[^/]+",
     recipe="[^/]+",
-    noise="[^/]+",
-    seed=r"\d+",
-    encoder=r"[^/]+/[^/]+/[^/]+/s\d+",
+    noise="(?!untrained)[^/]+",
+    seed=r"0|[1-9]\d*",
+    encoder=r"[^/]+/[^/]+/[^/]+/s(0|[1-9]\d*)",
     task="[^/]+",
 
 
@@ -43,39 +44,61 @@ def code(script, *modules):
     return code_of(f"workflow_scripts/{script}.py", *modules)
 
 
-def digest(path):
-    """Hash a small file of the repository; its modification time tells nothing after a clone."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
-
-
 def lookup(table, name, what):
     """Return an entry by the name in a target's path, or say which names there are."""
     if name not in table:
-        raise WorkflowError(f"{what} '{name}' is not in the configuration. Allowed: {', '.join(sorted(table))}.")
-    return table[name]
+        raise WorkflowError(f"there is no {what} '{name}'. Allowed: {', '.join(sorted(table))}.")
+    return table[name] if isinstance(table, dict) else name
+
+
+def described(entry):
+    """Hash a catalogue entry and the list of what the data holds: modification times tell nothing after a clone."""
+    files = [Path(entry["path"], name) for name in ("info.json", entry.get("classes", "classnames.txt"))]
+    parts = [json.dumps(entry, sort_keys=True).encode(), *(path.read_bytes() for path in files)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def corpus_data(wildcards):
+    return described(lookup(plugins.corpora(), wildcards.corpus, "corpus in nml/corpora/catalogue.yaml"))
+
+
+def task_data(wildcards):
+    return described(lookup(plugins.tasks(), wildcards.task, "task in nml/tasks/catalogue.yaml"))
 
 
 def recipe_json(wildcards):
-    return lookup(CONFIG.recipes, wildcards.recipe, "recipe").model_dump_json()
+    recipe = lookup(CONFIG.recipes, wildcards.recipe, "recipe in the configuration")
+    noise, learns_from = wildcards.get("noise", CLEAN), SUPERVISION[recipe.objective]
+    if noise != CLEAN and plugins.noise_kinds()[noise_kind(noise)]["CORRUPTS"] != learns_from:
+        raise WorkflowError(f"noise '{noise}' does not change the {learns_from} that '{wildcards.recipe}' learns from.")
+    return recipe.model_dump_json()
+
+
+def noise_kind(noise):
+    try:
+        kind = Noise.parse(noise).kind
+    except UserError as error:
+        raise WorkflowError(str(error))
+    lookup({CLEAN, *plugins.noise_kinds()}, kind, "noise kind")
+    return kind
 
 
 def architecture_file(recipe):
-    architecture = lookup(CONFIG.recipes, recipe, "recipe").architecture
-    return f"nml/pretraining/architectures/{architecture.replace('-', '_')}.py"
+    architecture = lookup(CONFIG.recipes, recipe, "recipe in the configuration").architecture
+    return plugins.source_file("pretraining/architectures", architecture)
 
 
 def corpus_info(wildcards):
-    return f"{lookup(plugins.corpora(), wildcards.corpus, 'corpus')['path']}/info.json"
+    return f"{lookup(plugins.corpora(), wildcards.corpus, 'corpus in nml/corpora/catalogue.yaml')['path']}/info.json"
 
 
 def task_info(wildcards):
-    return f"{lookup(plugins.tasks(), wildcards.task, 'task')['path']}/info.json"
+    return f"{lookup(plugins.tasks(), wildcards.task, 'task in nml/tasks/catalogue.yaml')['path']}/info.json"
 
 
 def noise_code(wildcards):
-    kind = Noise.parse(wildcards.noise).kind
-    file = f"nml/noise/kinds/{kind.replace('-', '_')}.py"
-    return code("inject_noise", *([file] if kind in plugins.noise_kinds() else []))
+    kind = noise_kind(wildcards.noise)
+    return code("inject_noise", *([plugins.source_file("noise/kinds", kind)] if kind != CLEAN else []))
 
 
 def features_code(wildcards):
@@ -83,7 +106,7 @@ def features_code(wildcards):
 
 
 def method_files():
-    return [f"nml/tuning/methods/{name.replace('-', '_')}.py" for name in METHODS]
+    return [plugins.source_file("tuning/methods", name) for name in METHODS]
 
 
 def hold_workflow_lock():

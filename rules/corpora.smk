@@ -8,10 +8,10 @@ rule index_corpus:
         "results/logs/index_corpus/{corpus}.log",
     benchmark:
         "results/benchmarks/index_corpus/{corpus}.jsonl"
+    params:
+        data=corpus_data,
+        code=code("index_corpus"),
     conda:
         "../envs/environment.yaml"
-    params:
-        data=lambda wildcards: digest(corpus_info(wildcards)),
-        code=code("index_corpus"),
     script:
         "../workflow_scripts/index_corpus.py"

@@ -9,10 +9,10 @@ rule inject_noise:
         "results/logs/inject_noise/{corpus}/{noise}.log",
     benchmark:
         "results/benchmarks/inject_noise/{corpus}/{noise}.jsonl"
-    conda:
-        "../envs/environment.yaml"
     params:
         seed=CONFIG.noise_seed,
         code=noise_code,
+    conda:
+        "../envs/environment.yaml"
     script:
         "../workflow_scripts/inject_noise.py"

@@ -1,6 +1,3 @@
-ruleorder: initialise_encoder > pretrain
-
-
 rule pretrain:
     input:
         noise=rules.inject_noise.output.manifest,
@@ -12,15 +9,16 @@ rule pretrain:
         "results/logs/pretrain/{corpus}/{recipe}/{noise}/s{seed}.log",
     benchmark:
         "results/benchmarks/pretrain/{corpus}/{recipe}/{noise}/s{seed}.jsonl"
+    params:
+        recipe=recipe_json,
+        data=corpus_data,
+        # Not a declared output, so that it survives a kill and the next try resumes from it.
+        progress="results/progress/{corpus}/{recipe}/{noise}/s{seed}.safetensors",
+        code=lambda wildcards: code("pretrain", architecture_file(wildcards.recipe)),
     # What everything else waits for goes first, so that no core idles at the end.
     priority: 1
     conda:
         "../envs/environment.yaml"
-    params:
-        recipe=recipe_json,
-        # Not a declared output, so that it survives a kill and the next try resumes from it.
-        progress="results/progress/{corpus}/{recipe}/{noise}/s{seed}.safetensors",
-        code=lambda wildcards: code("pretrain", architecture_file(wildcards.recipe)),
     script:
         "../workflow_scripts/pretrain.py"
 
@@ -35,10 +33,11 @@ rule initialise_encoder:
         "results/logs/initialise_encoder/{corpus}/{recipe}/s{seed}.log",
     benchmark:
         "results/benchmarks/initialise_encoder/{corpus}/{recipe}/s{seed}.jsonl"
-    conda:
-        "../envs/environment.yaml"
     params:
         recipe=recipe_json,
+        data=corpus_data,
         code=lambda wildcards: code("initialise_encoder", architecture_file(wildcards.recipe)),
+    conda:
+        "../envs/environment.yaml"
     script:
         "../workflow_scripts/initialise_encoder.py"

@@ -18,10 +18,10 @@ rule build_tables:
         "results/logs/build_tables.log",
     benchmark:
         "results/benchmarks/build_tables.jsonl"
-    conda:
-        "../envs/environment.yaml"
     params:
         code=code("build_tables"),
+    conda:
+        "../envs/environment.yaml"
     script:
         "../workflow_scripts/build_tables.py"
 
@@ -39,10 +39,10 @@ rule draw_figures:
         "results/logs/draw_figures.log",
     benchmark:
         "results/benchmarks/draw_figures.jsonl"
-    conda:
-        "../envs/environment.yaml"
     params:
         code=code("draw_figures"),
+    conda:
+        "../envs/environment.yaml"
     script:
         "../workflow_scripts/draw_figures.py"
 
@@ -57,10 +57,10 @@ rule write_report:
         "results/logs/write_report.log",
     benchmark:
         "results/benchmarks/write_report.jsonl"
-    conda:
-        "../envs/environment.yaml"
     params:
         title=CONFIG.name,
         code=code("write_report", "nml/reporting/templates/report.html.j2"),
+    conda:
+        "../envs/environment.yaml"
     script:
         "../workflow_scripts/write_report.py"

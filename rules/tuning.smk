@@ -13,15 +13,15 @@ rule tune:
         "results/logs/tune/{encoder}/{task}.log",
     benchmark:
         "results/benchmarks/tune/{encoder}/{task}.jsonl"
-    conda:
-        "../envs/environment.yaml"
     params:
         methods=json.dumps({name: CONFIG.methods[name].model_dump() for name in METHODS}),
         seeds=CONFIG.seeds,
-        data=lambda wildcards: digest(task_info(wildcards)),
+        data=task_data,
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
         features="results/features/{encoder}/{task}",
         features_code=features_code,
         code=code("tune", *method_files()),
+    conda:
+        "../envs/environment.yaml"
     script:
         "../workflow_scripts/tune.py"

@@ -13,6 +13,7 @@ from hypothesis import settings
 from PIL import Image
 
 from nml import plugins
+from nml.artifacts import sha256_file
 
 # The same examples on every machine, however busy it is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -68,7 +69,9 @@ def describe(folder: Path, splits: dict[str, dict[str, int]]) -> None:
     (folder / "classnames.txt").write_text("".join(f"{name}\n" for name in CLASSES), encoding="utf-8")
     info: dict[str, Any] = {"name": folder.name, "classes": len(CLASSES), "licence": "CC0-1.0", "splits": {}}
     for split, shards in splits.items():
-        entries = [{"file": file, "samples": count} for file, count in shards.items()]
+        entries = [
+            {"file": file, "samples": count, "sha256": sha256_file(folder / file)} for file, count in shards.items()
+        ]
         info["splits"][split] = {"samples": sum(shards.values()), "shards": entries}
     (folder / "info.json").write_text(json.dumps(info), encoding="utf-8")
 

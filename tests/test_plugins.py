@@ -1,10 +1,17 @@
 """What the stages offer is learnt from their files, without importing them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from nml import plugins
+from nml.errors import UserError
+from nml.grid import Noise
+
+ROOT = Path(__file__).parents[1]
+METHOD = '"""A method."""\nTRAINED = True\nHEAD = "linear"\nPARAMETERS = {"weight": 0.5}\nBOUNDS = {"weight": (0, 1)}\n'
 
 
 def test_literals_are_read_and_the_rest_is_left_out(tmp_path: Path) -> None:
@@ -25,14 +32,14 @@ def test_literals_are_read_and_the_rest_is_left_out(tmp_path: Path) -> None:
 def test_each_file_is_a_plugin_named_with_hyphens(tmp_path: Path) -> None:
     for name in ("pair_flip.py", "swap.py", "_private.py", "__init__.py", "notes.txt"):
         (tmp_path / name).write_text("CORRUPTS = 'labels'\n")
-    assert plugins._declarations(tmp_path) == {"pair-flip": {"CORRUPTS": "labels"}, "swap": {"CORRUPTS": "labels"}}
+    found = plugins._declarations(tmp_path, plugins._noise_kind_problem)
+    assert found == {"pair-flip": {"CORRUPTS": "labels"}, "swap": {"CORRUPTS": "labels"}}
 
 
 @pytest.mark.parametrize(
     ("found", "names", "keys"),
     [
         (plugins.noise_kinds, {"symmetric", "swap"}, {"CORRUPTS"}),
-        (plugins.tuning_methods, {"majority", "lp", "mlp", "nmtune"}, {"TRAINED", "HEAD", "PARAMETERS"}),
         (plugins.architectures, {"resnet-mini", "clip-mini"}, {"OBJECTIVE", "IMAGE_SIZE"}),
         (plugins.corpora, {"emoji"}, {"path", "train", "validation", "classes", "templates"}),
         (plugins.tasks, {"emoji-domains"}, {"path", "tests"}),
@@ -52,3 +59,101 @@ def test_noise_kinds_corrupt_labels_or_captions() -> None:
 def test_test_sets_have_known_groups() -> None:
     groups = {group for task in plugins.tasks().values() for group in task["tests"].values()}
     assert groups <= {"id", "ood", "source"}
+
+
+def test_looking_at_methods_does_not_import_torch() -> None:
+    code = (
+        "import sys; from nml.tuning import registry; registry.complete('nmtune', {}); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_paper_methods_are_there() -> None:
+    methods = plugins.tuning_methods()
+    assert {"majority", "lp", "mlp", "nmtune"} <= methods.keys()
+    assert not methods["majority"].trained
+    assert methods["nmtune"].parameters == {"weight": 0.01, "k": 1, "width": 1.0}
+
+
+def test_the_files_of_plugins_are_found_by_their_names() -> None:
+    assert plugins.source_file("tuning/methods", "lora-nmtune") == "nml/tuning/methods/lora_nmtune.py"
+    assert plugins.module_name("tuning/methods", "lora-nmtune") == "nml.tuning.methods.lora_nmtune"
+    folders = {
+        plugins.METHODS: plugins.tuning_methods(),
+        plugins.NOISE_KINDS: plugins.noise_kinds(),
+        plugins.ARCHITECTURES: plugins.architectures(),
+    }
+    for folder, names in folders.items():
+        assert all((ROOT / plugins.source_file(folder, name)).is_file() for name in names)
+
+
+def test_the_name_of_a_noise_kind_can_be_read_back_from_an_address() -> None:
+    for name in plugins.noise_kinds():
+        assert Noise.parse(str(Noise(name, 20))).kind == name
+
+
+def test_a_method_is_described_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "my_method.py").write_text(METHOD)
+    (tmp_path / "_helper.py").write_text("")
+    spec = plugins.MethodSpec("my-method", True, "linear", {"weight": 0.5}, {"weight": (0, 1)})
+    assert plugins.read_methods(tmp_path) == {"my-method": spec}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("TRAINED = True\n", "", "TRAINED"),
+        ('{"weight": 0.5}', 'dict(weight="no literal")', "PARAMETERS"),
+        ('"linear"', '"conv"', "allowed: constant, linear, mlp"),
+        ('"linear"', '"constant"', "not trained"),
+        ('"linear"', '"mlp"', "width"),
+        ('"weight"', '"epochs"', "leave it out"),
+        ("0.5", '"half"', "must be a finite number"),
+        ("0.5", "True", "must be a finite number"),
+        ("0.5", "2", "the default 2, and BOUNDS allows a whole number, at least 0, at most 1"),
+        ("(0, 1)", "0", "BOUNDS must give"),
+        ("(0, 1)", '(0, "one")', "BOUNDS must give"),
+        ("BOUNDS = {", 'BOUNDS = {"k": (1, None), ', "BOUNDS must give"),
+        ("TRAINED", "TRAINED =", "cannot be read as Python"),
+    ],
+)
+def test_a_wrong_method_file_is_refused_with_its_name(tmp_path: Path, old: str, new: str, message: str) -> None:
+    (tmp_path / "wrong.py").write_text(METHOD.replace(old, new))
+    with pytest.raises(UserError, match=message) as caught:
+        plugins.read_methods(tmp_path)
+    assert str(tmp_path / "wrong.py") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "problem", "text"),
+    [
+        ("Swap.py", plugins._noise_kind_problem, "CORRUPTS = 'labels'"),
+        ("swap__two.py", plugins._noise_kind_problem, "CORRUPTS = 'labels'"),
+        ("swap_2.py", plugins._noise_kind_problem, "CORRUPTS = 'labels'"),
+        ("clean.py", plugins._noise_kind_problem, "CORRUPTS = 'labels'"),
+        ("swap.py", plugins._noise_kind_problem, "CORRUPTS = 'pixels'"),
+        ("swap.py", plugins._noise_kind_problem, ""),
+        ("net.py", plugins._architecture_problem, "OBJECTIVE = 'none'\nIMAGE_SIZE = 32"),
+        ("net.py", plugins._architecture_problem, "OBJECTIVE = 'supervised'"),
+    ],
+)
+def test_a_wrong_plugin_file_is_refused_with_its_name(tmp_path: Path, file: str, problem: object, text: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(UserError) as caught:
+        plugins._declarations(tmp_path, problem)
+    assert str(tmp_path / file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "right", "wrong"),
+    [
+        ("whole", [1, 10, 3], [0, 11, 1.5, 2.0, True, "2", None, [1]]),
+        ("real", [0, 0.0, 7, 1e300], [-1, float("inf"), float("nan"), False, "0.5"]),
+        ("free", [-5, 5.5], [float("-inf"), True]),
+    ],
+)
+def test_a_parameter_keeps_its_kind_and_its_bounds(parameter: str, right: list, wrong: list) -> None:
+    parameters = {"whole": 2, "real": 0.5, "free": 0.0}
+    spec = plugins.MethodSpec("x", True, "linear", parameters, {"whole": (1, 10), "real": (0, None)})
+    assert all(spec.accepts(parameter, value) for value in right)
+    assert not any(spec.accepts(parameter, value) for value in wrong)

@@ -7,7 +7,7 @@ from nml.corpora.catalogue import open_corpus
 from nml.devices import limit_threads
 from nml.grid import UNTRAINED, Encoder, Noise
 from nml.jobs import job
-from nml.pretraining.pretrain import initialise
+from nml.pretraining.control import initialise
 
 with job(snakemake):
     limit_threads(snakemake.threads)

@@ -13,12 +13,12 @@ _ABOUT = """\
 Look at a study: what its configuration asks for, what is done, and what came out.
 
 These commands only read files in the current folder, and need no GPU. The work itself is done by Snakemake:
-`snakemake` runs config.yaml, `snakemake --configfile presets/paper.yaml` another configuration."""
+`snakemake` runs config.yaml, `snakemake --configfile presets/smoke.yaml` another configuration."""
 
 _EXAMPLES = {
     "plan": """\
   nml plan
-  nml plan --config presets/paper.yaml""",
+  nml plan --config presets/smoke.yaml""",
     "status": """\
   nml status
   nml status --missing

@@ -39,8 +39,7 @@ def open_results() -> duckdb.DuckDBPyConnection:
     """
     # One thread: the order of a sum, and so its last bits, must not depend on the machine.
     connection = duckdb.connect(config={"threads": 1})
-    files = sorted(str(path) for path in Path("results/cells").rglob("*.parquet"))
-    spectra = sorted(str(path) for path in Path("results/spectra").rglob("*.parquet"))
+    files, spectra = _tables("results/cells"), _tables("results/spectra")
     metas = sorted(Path("results/encoders").rglob("meta.json"))
     if not (files or spectra or metas):
         raise UserError("there are no results in this folder yet (results/). Make them: snakemake --cores all")
@@ -53,6 +52,11 @@ def open_results() -> duckdb.DuckDBPyConnection:
     if metas:
         _create_encoders(connection, metas)
     return connection
+
+
+def _tables(folder: str) -> list[str]:
+    """Return the Parquet files below a folder; names with a dot in front are files that are being written."""
+    return sorted(str(path) for path in Path(folder).rglob("*.parquet") if not path.name.startswith("."))
 
 
 def _create_predictions(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:

@@ -1,14 +1,14 @@
 """What is wrong with a configuration, in words that say where, what is allowed, and what would be right."""
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from nml.config.schema import Config
+from nml.plugins import nearest
 
 Location = tuple[int | str, ...]
 
@@ -31,10 +31,14 @@ class Problem:
 def one_of(location: Location, what: str, value: str, choices: Iterable[str]) -> Problem:
     """Return the problem that a name is not among the choices, with the nearest of them as the example."""
     choices = sorted(choices)
-    nearest = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
-    hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
-    example = (nearest or choices or [""])[0]
-    return Problem(location, f"{what} '{value}' does not exist.{hint}", ", ".join(choices), example)
+    meant = nearest(value, choices)
+    hint = f" Did you mean '{meant}'?" if meant else ""
+    return mismatch(location, f"{what} '{value}' does not exist.{hint}", choices, meant)
+
+
+def mismatch(location: Location, given: str, choices: Sequence[str], example: str | None = None) -> Problem:
+    """Return the problem that none of the choices was given; without an example, the first of them is it."""
+    return Problem(location, given, ", ".join(choices) or "(nothing)", example or next(iter(choices), ""))
 
 
 def explain(error: ValidationError) -> list[Problem]:
@@ -79,6 +83,4 @@ def _type_at(location: Location) -> Any:
             here = field.annotation if field else None
         elif get_origin(here) in (dict, list, tuple):
             here = get_args(here)[-1]
-        elif get_origin(here) is Union:
-            here = get_args(here)[0]
     return here

@@ -8,9 +8,9 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Strict(BaseModel):
-    """A block of the configuration: unknown keys are refused, docstrings become the reference."""
+    """A block of the configuration: unknown keys, infinity and NaN are refused; docstrings become the reference."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Augmentation(Strict):
@@ -48,7 +48,7 @@ class Recipe(Strict):
     betas: Annotated[tuple[Decay, Decay], Field(examples=[[0.9, 0.98]])] = (0.9, 0.999)
     """AdamW's decay rates of the two moments."""
     warmup_epochs: Annotated[float, Field(ge=0, examples=[1])] = 1
-    """Length of the linear warm-up, in epochs."""
+    """Length of the linear warm-up, in epochs; shorter than `epochs`."""
     gradient_clip: Annotated[float, Field(gt=0, examples=[1.0])] = 1.0
     """Largest norm of the gradient of all parameters."""
     augmentation: Annotated[Augmentation, Field(examples=[{"rotation": 15}])] = Augmentation()

@@ -109,19 +109,18 @@ def _anchor(title: str) -> str:
 
 def _methods() -> str:
     rows = []
-    for name, declared in plugins.tuning_methods().items():
-        parameters = ", ".join(f"`{key}` ({value})" for key, value in declared["PARAMETERS"].items())
-        needs = "required" if declared["TRAINED"] else "not used"
-        rows.append((f"`{name}`", _summary("tuning/methods", name), needs, parameters or "none"))
+    for name, spec in plugins.tuning_methods().items():
+        parameters = "; ".join(f"`{key}` ({value}): {spec.allowed(key)}" for key, value in spec.parameters.items())
+        needs = "required" if spec.trained else "refused"
+        rows.append((f"`{name}`", _summary(plugins.METHODS, name), needs, parameters or "none"))
     table = _table(("method", "what it is", "`learning_rate`", "own parameters (default)"), rows)
-    return (
-        f"## The tuning methods\n\nOne file each in `nml/tuning/methods/`; every own parameter is a number.\n\n{table}"
-    )
+    about = "What is not trained has no learning rate, weight decay, epochs or batch size."
+    return f"## The tuning methods\n\nOne file each in `nml/tuning/methods/`. {about}\n\n{table}"
 
 
 def _noise_kinds() -> str:
     rows = [
-        (f"`{name}`", _summary("noise/kinds", name), declared["CORRUPTS"])
+        (f"`{name}`", _summary(plugins.NOISE_KINDS, name), declared["CORRUPTS"])
         for name, declared in plugins.noise_kinds().items()
     ]
     table = _table(("kind", "what it is", "it changes"), rows)
@@ -131,7 +130,7 @@ def _noise_kinds() -> str:
 
 def _architectures() -> str:
     rows = [
-        (f"`{name}`", _summary("pretraining/architectures", name), f"`{declared['OBJECTIVE']}`")
+        (f"`{name}`", _summary(plugins.ARCHITECTURES, name), f"`{declared['OBJECTIVE']}`")
         for name, declared in plugins.architectures().items()
     ]
     table = _table(("architecture", "what it is", "objective"), rows)
@@ -148,7 +147,7 @@ def _catalogues() -> str:
 
 def _summary(folder: str, name: str) -> str:
     """Return the first paragraph of a plugin's docstring."""
-    source = (plugins.PACKAGE / folder / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    source = (plugins.PACKAGE.parent / plugins.source_file(folder, name)).read_text(encoding="utf-8")
     paragraph = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0]
     return " ".join(paragraph.split())
 

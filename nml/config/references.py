@@ -1,9 +1,10 @@
 """Checks of one key against another, and of names against what the package offers."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from nml import plugins
-from nml.config.problems import Problem, one_of
+from nml.config.problems import Location, Problem, mismatch, one_of
 from nml.config.recipes import Recipe
 from nml.config.schema import Config, Method, Pretraining
 
@@ -34,20 +35,22 @@ def _pretraining(config: Config, index: int, family: Pretraining) -> Iterator[Pr
         if kind not in plugins.noise_kinds():
             yield one_of((*here, "noise", kind), "the noise kind", kind, plugins.noise_kinds())
         elif kind not in fitting:
-            yield Problem(
-                (*here, "noise", kind),
-                f"'{kind}' does not change the {learns_from} that recipe '{family.recipe}' learns from.",
-                ", ".join(fitting),
-                fitting[0],
-            )
+            given = f"'{kind}' does not change the {learns_from} that recipe '{family.recipe}' learns from."
+            yield mismatch((*here, "noise", kind), given, fitting)
 
 
 def _recipe(name: str, recipe: Recipe) -> Iterator[Problem]:
-    architectures = plugins.architectures()
+    here, architecture, architectures = ("recipes", name), recipe.architecture, plugins.architectures()
     fitting = [key for key, declared in architectures.items() if declared["OBJECTIVE"] == recipe.objective]
-    if recipe.architecture not in fitting:
-        here = ("recipes", name, "architecture")
-        yield one_of(here, f"for a {recipe.objective} recipe the architecture", recipe.architecture, fitting)
+    if architecture not in architectures:
+        yield one_of((*here, "architecture"), "the architecture", architecture, fitting)
+    elif architecture not in fitting:
+        serves = architectures[architecture]["OBJECTIVE"]
+        given = f"'{architecture}' serves {serves} recipes, and this one is {recipe.objective}."
+        yield mismatch((*here, "architecture"), given, fitting)
+    if recipe.warmup_epochs >= recipe.epochs:
+        given = f"the warm-up of {recipe.warmup_epochs:g} epochs leaves nothing of the {recipe.epochs} epochs."
+        yield Problem((*here, "warmup_epochs"), given, f"a number from 0, less than {recipe.epochs}", "0")
 
 
 def _tasks(config: Config) -> Iterator[Problem]:
@@ -60,17 +63,23 @@ def _tasks(config: Config) -> Iterator[Problem]:
 
 def _method(name: str, method: Method) -> Iterator[Problem]:
     here = ("methods", name)
-    declared = plugins.tuning_methods().get(name)
-    if declared is None:
+    spec = plugins.tuning_methods().get(name)
+    if spec is None:
         yield one_of(here, "the method", name, plugins.tuning_methods())
         return
-    if declared["TRAINED"] and method.learning_rate is None:
+    if not spec.trained:
+        for key in sorted(set(plugins.COMMON_PARAMETERS) & method.model_fields_set):
+            yield mismatch((*here, key), f"'{name}' is not trained, so it has no {key}.", list(spec.parameters))
+    elif method.learning_rate is None:
         yield Problem((*here, "learning_rate"), "is missing.", "a number above 0; there is no safe default", "0.001")
     for key, value in (method.model_extra or {}).items():
-        if key not in declared["PARAMETERS"]:
-            keys = [*type(method).model_fields, *declared["PARAMETERS"]]
-            yield one_of((*here, key), "the key", key, keys)
-        elif not isinstance(value, int | float) or isinstance(value, bool):
-            default = declared["PARAMETERS"][key]
-            hint = " (YAML takes 1e-3 for text; write 0.001 or 1.0e-3)" if isinstance(value, str) else ""
-            yield Problem((*here, key), f"{value!r} was given.", f"a number{hint}", str(default))
+        yield from _own_parameter((*here, key), spec, key, value)
+
+
+def _own_parameter(here: Location, spec: plugins.MethodSpec, key: str, value: Any) -> Iterator[Problem]:
+    if key not in spec.parameters:
+        common = plugins.COMMON_PARAMETERS if spec.trained else ()
+        yield one_of(here, "the key", key, [*common, *spec.parameters])
+    elif not spec.accepts(key, value):
+        hint = " (YAML takes 1e-3 for text; write 0.001 or 1.0e-3)" if isinstance(value, str) else ""
+        yield Problem(here, f"{value!r} was given.", spec.allowed(key) + hint, str(spec.parameters[key]))

@@ -2,13 +2,28 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from nml.config.recipes import Recipe, Strict
+from nml.errors import UserError
+from nml.grid import Noise
 
 # Recipe names become folders, so they must not hold a slash.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-Percent = Annotated[float, Field(gt=0, lt=100, examples=[20])]
+
+
+def _have_an_address(percent: float) -> float:
+    """Refuse what the address of an encoder would round: its files would not say how much noise it saw."""
+    try:
+        address = Noise.parse(str(Noise("any", percent)))
+    except UserError:
+        address = None
+    if address != Noise("any", percent):
+        raise ValueError("at least 0.0001, with at most 6 digits: it becomes part of the files' names")
+    return percent
+
+
+Percent = Annotated[float, Field(gt=0, lt=100, examples=[20]), AfterValidator(_have_an_address)]
 
 
 class Pretraining(Strict):
@@ -27,7 +42,7 @@ class Pretraining(Strict):
 class Method(BaseModel):
     """A tuning method's hyper-parameters: the common ones here, and those that the method's own file declares."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     learning_rate: Annotated[float | None, Field(gt=0, examples=[0.001])] = None
     """Peak learning rate of AdamW, with a cosine to zero. Every trained method needs one."""

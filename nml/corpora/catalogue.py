@@ -10,7 +10,7 @@ from nml.errors import UserError
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus' folder, shards by split, class names, zero-shot prompts, and what supervises it."""
+    """A corpus' folder, its shards by split, class names and zero-shot prompts."""
 
     name: str
     path: Path
@@ -27,6 +27,8 @@ def open_corpus(name: str) -> Corpus:
     UserError
         If its folder, class names or a shard are missing.
     """
+    if name not in plugins.corpora():
+        raise UserError(f"there is no corpus '{name}' in nml/corpora/catalogue.yaml: {', '.join(plugins.corpora())}.")
     entry = plugins.corpora()[name]
     path = Path(entry["path"])
     shards = {split: sorted(path.glob(entry[split])) for split in ("train", "validation")}
@@ -41,11 +43,17 @@ def open_corpus(name: str) -> Corpus:
     return Corpus(name, path, shards, class_names, entry["templates"])
 
 
+def listed_shards(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of each shard that a corpus' `info.json` lists, by its name; none if there is no such file."""
+    if not (path / "info.json").is_file():
+        return {}
+    splits = read_json(path / "info.json")["splits"].values()
+    return {shard["file"]: shard["sha256"] for split in splits for shard in split["shards"]}
+
+
 def _require_listed(name: str, path: Path) -> None:
     """A pattern does not miss a shard that is not there; the list in `info.json` does."""
-    if not (path / "info.json").is_file():
-        return
-    listed = [shard["file"] for split in read_json(path / "info.json")["splits"].values() for shard in split["shards"]]
+    listed = listed_shards(path)
     if missing := [file for file in listed if not (path / file).is_file()]:
         raise UserError(
             f"corpus '{name}' lacks {len(missing)} of the {len(listed)} shards listed in {path / 'info.json'}: "

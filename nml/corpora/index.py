@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from nml.artifacts import sha256_file, write_json, write_parquet
-from nml.corpora.catalogue import Corpus
+from nml.corpora.catalogue import Corpus, listed_shards
 from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples
 from nml.errors import UserError
 from nml.progress import Progress
@@ -25,10 +25,12 @@ def index_corpus(corpus: Corpus, out_dir: Path) -> None:
     Raises
     ------
     UserError
-        If a shard is damaged, a sample lacks its image, label or caption, or a key occurs twice.
+        If a shard is damaged or is not the one that `info.json` lists, a sample lacks its image, label or caption, or
+        a key occurs twice.
     """
     rows = list(_rows(corpus))
     _require_unique(rows)
+    _require_listed_content(corpus)
     columns = {name: [row[name] for row in rows] for name in INDEX_SCHEMA.names}
     write_parquet(out_dir / "index.parquet", columns, INDEX_SCHEMA)
     write_json(out_dir / "manifest.json", _manifest(corpus, rows, out_dir / "index.parquet"))
@@ -49,6 +51,16 @@ def _rows(corpus: Corpus) -> Iterator[dict[str, Any]]:
                     "caption": decode_caption(sample),
                 }
             progress.advance()
+
+
+def _require_listed_content(corpus: Corpus) -> None:
+    listed = listed_shards(corpus.path)
+    for shard in (shard for shards in corpus.shards.values() for shard in shards):
+        if shard.name in listed and sha256_file(shard) != listed[shard.name]:
+            raise UserError(
+                f"the shard {shard} is whole, but is not the one whose SHA-256 {corpus.path / 'info.json'} lists. "
+                "Restore the shard, or update the list if the change is meant."
+            )
 
 
 def _require_unique(rows: list[dict[str, Any]]) -> None:

@@ -47,6 +47,8 @@ def _members(shard: Path) -> Iterator[dict[str, Any]]:
     opener = gzip.open if shard.suffix == ".gz" else open
     with opener(shard, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
         for member in tar:
+            if member.isreg() and "." not in Path(member.name).name:
+                raise ValueError(f"its member '{member.name}' has no suffix, so it belongs to no sample")
             if member.isreg():
                 yield {"fname": member.name, "data": tar.extractfile(member).read(), "__url__": str(shard)}
         stream.seek(tar.offset)

@@ -120,7 +120,7 @@ def spectrum_rows(features: TaskFeatures, identity: Mapping[str, Any]) -> Column
         ratio = spectrum.dominant_ratio(sigma)
         place = {"task": features.task, "group": features.groups[test_set], "test_set": test_set}
         size = {"n": split.features.shape[0], "dim": split.features.shape[1], "singular_values": sigma.tolist()}
-        shape = {"sve": spectrum.entropy(sigma), "lsvr": -float(np.log(ratio)), "dominant_ratio": ratio}
+        shape = {"sve": spectrum.entropy(sigma), "lsvr": float(-np.log(ratio)) + 0.0, "dominant_ratio": ratio}
         rows.append({**identity, **place, **size, **shape})
     return _as_columns(rows, SPECTRUM_SCHEMA)
 

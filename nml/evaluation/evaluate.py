@@ -1,6 +1,7 @@
 """Every black-box method on one (encoder, task): tune all heads, predict all test sets, score."""
 
 import resource
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,10 @@ import numpy as np
 
 from nml.evaluation.cells import Columns, prediction_columns, score
 from nml.features.store import TaskFeatures
+from nml.grid import Encoder, Noise
+from nml.plugins import COMMON_PARAMETERS, tuning_method
 from nml.tuning import registry
-from nml.tuning.engine import FittedHeads, HeadSpec, Progress, fit
+from nml.tuning.engine import FittedHeads, HeadSpec, fit
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,6 @@ def evaluate(
     seeds: Mapping[int, int],
     identity: Mapping[str, Any],
     device: str = "cpu",
-    progress: Progress | None = None,
 ) -> dict[str, MethodResult]:
     """Return one result per method. The test labels are used for scoring alone, after selection.
 
@@ -44,8 +46,6 @@ def evaluate(
         corpus, recipe, noise_kind, noise_percent and pretrain_seed of the encoder.
     device : str
         A torch device.
-    progress : callable, optional
-        See `nml.tuning.engine.fit`.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def evaluate(
         features.num_classes,
         specs,
         device=device,
-        progress=progress,
+        label=f"tune {_address(identity)} {features.task}",
     )
     predicted = {name: heads.predict(split.features) for name, split in features.tests.items()}
     results = {}
@@ -76,32 +76,38 @@ def evaluate(
     return results
 
 
+def _address(identity: Mapping[str, Any]) -> str:
+    noise = Noise(identity["noise_kind"], identity["noise_percent"])
+    return str(Encoder(identity["corpus"], identity["recipe"], noise, identity["pretrain_seed"]))
+
+
 def _head(method: str, values: Mapping[str, Any], seed: int) -> HeadSpec:
-    if not registry.describe(method).trained:
-        return HeadSpec(method, seed)
-    common = {name: values[name] for name in registry.COMMON_PARAMETERS if name in values}
+    common = {name: values[name] for name in COMMON_PARAMETERS if name in values}
     own = {name: value for name, value in values.items() if name not in common}
+    if not tuning_method(method).trained:
+        common = {}
     return HeadSpec(method, seed, **common, parameters=registry.complete(method, own))
 
 
 def _metadata(heads: FittedHeads, members: slice, seeds: list[int]) -> dict[str, Any]:
     spec = heads.specs[members][0]
-    trained = registry.describe(spec.method).trained
-    common = {name: getattr(spec, name) for name in registry.COMMON_PARAMETERS} if trained else {}
+    trained = tuning_method(spec.method).trained
+    common = {name: getattr(spec, name) for name in COMMON_PARAMETERS} if trained else {}
     return {
         "method": spec.method,
         "hyperparameters": {**common, **spec.parameters},
         "selected_epoch": dict(zip(map(str, seeds), heads.epochs[members].tolist(), strict=True)),
         "validation_accuracy": dict(zip(map(str, seeds), heads.validation_accuracies[members].tolist(), strict=True)),
         "wall_seconds": float(np.max(heads.seconds[members])),
-        "peak_memory_bytes": _peak_memory(heads.device.type),
+        "process_peak_memory_bytes": _process_peak_memory(heads.device.type),
     }
 
 
-def _peak_memory(device: str) -> int:
-    """Return the largest memory used so far: of the GPU if the heads are there, else of this process."""
+def _process_peak_memory(device: str) -> int:
+    """Return the most memory that this process held so far, in bytes: of the GPU if the heads are there."""
     if device == "cuda":
         import torch
 
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Linux counts it in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

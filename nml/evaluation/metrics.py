@@ -1,6 +1,8 @@
-"""Classification metrics, as fractions in [0, 1], from labels and predictions int64 [N] in [0, num_classes).
+"""Classification metrics, as fractions in [0, 1].
 
-All raise `ValueError` if there are no samples, the lengths differ, or a class is out of range.
+Each takes the labels and the predictions, integers [N] of any width with N at least 1, and the number of classes C;
+classes count from 0. All raise `ValueError` if there are no samples, the shapes differ, the values are no integers, or
+a class is out of range.
 """
 
 import numpy as np
@@ -34,10 +36,17 @@ def macro_f1(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> f
 def _confusion(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
     """Return the counts int64 [C, C] of label (row) and prediction (column)."""
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    if len(labels) == 0 or labels.shape != predictions.shape:
+    if labels.ndim != 1 or len(labels) == 0 or labels.shape != predictions.shape:
         raise ValueError(f"labels of shape {labels.shape} and predictions of {predictions.shape}: need one each, not 0")
-    for name, values in (("labels", labels), ("predictions", predictions)):
-        if values.min() < 0 or values.max() >= num_classes:
-            raise ValueError(f"{name} from {values.min()} to {values.max()}; allowed are 0 to {num_classes - 1}")
-    pairs = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
+    rows, columns = _classes("labels", labels, num_classes), _classes("predictions", predictions, num_classes)
+    pairs = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
     return pairs.reshape(num_classes, num_classes)
+
+
+def _classes(name: str, values: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return checked classes as int64 [N]; the product of two classes leaves the range of narrower types."""
+    if values.dtype.kind not in "iu":
+        raise ValueError(f"{name} have the type {values.dtype}; they must be integers")
+    if values.min() < 0 or values.max() >= num_classes:
+        raise ValueError(f"{name} from {values.min()} to {values.max()}; allowed are 0 to {num_classes - 1}")
+    return values.astype(np.int64)

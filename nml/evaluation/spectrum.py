@@ -1,7 +1,6 @@
 """The spectrum of a feature space: singular values of raw, un-centred features F = U S V^T, float [M, D].
 
-Definitions of Chen et al. (ICLR 2024), section 2. All raise `UserError` for features without a spectrum: empty,
-non-finite, or zero everywhere.
+Definitions of Chen et al. (ICLR 2024), section 2.
 """
 
 import numpy as np
@@ -10,10 +9,15 @@ from nml.errors import UserError
 
 
 def singular_values(features: np.ndarray) -> np.ndarray:
-    """Return the singular values float64 [min(M, D)], in descending order.
+    """Return the singular values float64 [min(M, D)], in descending order, of features float [M, D].
 
     They are computed by a direct decomposition in float64: through the Gram matrix, which is faster, those below
     1e-8 of the largest would be noise.
+
+    Raises
+    ------
+    UserError
+        If the features are empty, not finite, or no matrix.
     """
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 2 or features.size == 0 or not np.isfinite(features).all():
@@ -22,28 +26,51 @@ def singular_values(features: np.ndarray) -> np.ndarray:
 
 
 def singular_value_entropy(features: np.ndarray) -> float:
-    """Return SVE = -sum_i p_i log p_i with p_i = sigma_i / sum_j sigma_j, in nats: 0 for rank one, at most log D."""
+    """Return SVE = -sum_i p_i log p_i with p_i = sigma_i / sum_j sigma_j, in nats, of features float [M, D].
+
+    It is 0 for rank one and at most log min(M, D).
+
+    Raises
+    ------
+    UserError
+        If the features are empty, not finite, no matrix, or zero everywhere.
+    """
     return entropy(singular_values(features))
 
 
 def largest_singular_value_ratio(features: np.ndarray) -> float:
-    """Return LSVR = -log(sigma_1 / sum_j sigma_j), in nats: 0 for rank one; smaller means more dominant."""
+    """Return LSVR = -log(sigma_1 / sum_j sigma_j), in nats, of features float [M, D].
+
+    It is 0 for rank one and at most log min(M, D); smaller means that the first direction is more dominant.
+
+    Raises
+    ------
+    UserError
+        If the features are empty, not finite, no matrix, or zero everywhere.
+    """
     return -float(np.log(dominant_ratio(singular_values(features))))
 
 
 def entropy(sigma: np.ndarray) -> float:
-    """Return the SVE of given singular values [K]."""
+    """Return the SVE, in nats, of singular values float64 [K]; raise `UserError` if all are zero."""
     shares = _shares(sigma)
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum()) + 0.0
 
 
 def dominant_ratio(sigma: np.ndarray) -> float:
-    """Return sigma_1 / sum_j sigma_j of given singular values [K], in descending order."""
+    """Return sigma_1 / sum_j sigma_j, in [1/K, 1], of singular values float64 [K] in descending order.
+
+    Raises
+    ------
+    UserError
+        If all are zero.
+    """
     return float(_shares(sigma)[0])
 
 
 def _shares(sigma: np.ndarray) -> np.ndarray:
+    """Return the singular values [K] divided by their sum."""
     total = sigma.sum()
     if total == 0:
         raise UserError("all features are zero, so their spectrum is undefined; check the encoder and its transform")

@@ -7,6 +7,8 @@ of a short job is starting Python; and a cache as large as this may be deleted w
 import logging
 from pathlib import Path
 
+import torch
+
 from nml import encoders
 from nml.artifacts import sha256_file
 from nml.features.store import TaskFeatures, load_features, save_features, stored_key
@@ -27,7 +29,8 @@ def cached_features(address: str, task_name: str, folder: Path, code: str, root:
     root : the folder that `results/` lies in
     """
     task = open_task(task_name)
-    key = encoders.identify(address, root) | {"data": sha256_file(task.path / "info.json"), "code": code}
+    data = {"data": sha256_file(task.path / "info.json"), "tests": task.test_groups, "classes": len(task.class_names)}
+    key = encoders.identify(address, root) | data | {"code": code, "torch": torch.__version__}
     if stored_key(folder) == key:
         logger.info("features of %s under %s are in the cache", task_name, address)
         return load_features(folder)

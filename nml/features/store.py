@@ -10,6 +10,8 @@ from safetensors.numpy import load_file, save_file
 
 from nml.artifacts import atomic_path, read_json, write_json, write_parquet
 
+FILES = ("features.safetensors", "samples.parquet", "meta.json")
+
 
 @dataclass(frozen=True)
 class Split:
@@ -32,7 +34,7 @@ class TaskFeatures:
     groups: dict[str, str]
 
 
-def save_features(found: TaskFeatures, key: dict[str, str], folder: Path) -> None:
+def save_features(found: TaskFeatures, key: dict[str, Any], folder: Path) -> None:
     """Write a task's features; `key` names what they were made from. `meta.json` comes last, and makes them valid."""
     (folder / "meta.json").unlink(missing_ok=True)
     splits = {"train": found.train, "val": found.validation, **found.tests}
@@ -48,10 +50,11 @@ def save_features(found: TaskFeatures, key: dict[str, str], folder: Path) -> Non
     write_json(folder / "meta.json", meta | {"dim": found.train.features.shape[1]})
 
 
-def stored_key(folder: Path) -> dict[str, str] | None:
-    """Return what the features in a folder were made from, or None if there are none."""
-    meta = folder / "meta.json"
-    return read_json(meta)["key"] if meta.is_file() else None
+def stored_key(folder: Path) -> dict[str, Any] | None:
+    """Return what the features in a folder were made from, or None if any of their files is missing."""
+    if not all((folder / name).is_file() for name in FILES):
+        return None
+    return read_json(folder / "meta.json")["key"]
 
 
 def load_features(folder: Path) -> TaskFeatures:

@@ -8,10 +8,11 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from nml import plugins
+
 
 def __getattr__(kind: str) -> Callable[..., Any]:
-    try:
-        module = importlib.import_module(f"nml.noise.kinds.{kind}")
-    except ModuleNotFoundError:
-        raise AttributeError(f"module 'nml.noise' has no attribute '{kind}'") from None
-    return getattr(module, kind)
+    name = kind.replace("_", "-")
+    if name not in plugins.noise_kinds():
+        raise AttributeError(f"module 'nml.noise' has no attribute '{kind}'; kinds: {', '.join(plugins.noise_kinds())}")
+    return getattr(importlib.import_module(plugins.module_name(plugins.NOISE_KINDS, name)), kind)

@@ -87,5 +87,6 @@ def _manifest(
         "seed": seed,
         "definition": DEFINITION,
         "corpus_index_sha256": corpus["index_sha256"],
+        "shards": {entry["shard"]: entry["sha256"] for entry in corpus["splits"]["train"]},
         "realised_percent_per_class": dict(zip(corpus["classes"], (100 * per_class).round(4).tolist(), strict=True)),
     }

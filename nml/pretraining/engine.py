@@ -51,7 +51,8 @@ class Run:
     def fingerprint(self) -> str:
         """Name everything that shapes the weights; a progress file of another fingerprint is not resumed."""
         manifest = sha256_file(self.noise_dir / "manifest.json")
-        return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {torch.get_num_threads()}"
+        machine = f"{choose_device().type} {torch.get_num_threads()} threads torch {torch.__version__}"
+        return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine}"
 
 
 def build_model(recipe: Recipe, recipe_name: str, num_classes: int, seed: int) -> nn.Module:

@@ -1,1 +1,1 @@
-"""Tables, figures and the report, built from cells, spectra and the encoders' metadata alone."""
+"""Tables, figures and the report, built from cells, predictions, spectra and the encoders' metadata."""

@@ -1,7 +1,8 @@
 """How the spectrum of the features goes with performance, within tasks."""
 
-from itertools import permutations
-from math import factorial
+from collections.abc import Sequence
+from itertools import permutations, product
+from math import factorial, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -59,17 +60,19 @@ def associate(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def centred(points: pd.DataFrame, column: str) -> pd.Series:
-    """Return the column minus its mean over the encoders of the same recipe on the same test set."""
-    return points[column] - points.groupby(["corpus", "recipe", "task", "test_set"])[column].transform("mean")
+    """Return the column minus its mean over the encoders of the same recipe and seed on the same test set."""
+    alike = ["corpus", "recipe", "pretrain_seed", "task", "test_set"]
+    return points[column] - points.groupby(alike)[column].transform("mean")
 
 
 def within_task_spearman(points: pd.DataFrame, x: str, y: str) -> Association:
-    """Correlate x and y across encoders after removing the mean of each test set.
+    """Correlate x and y across encoders after removing the mean of each test set and pre-training seed.
 
     Tasks differ in level far more than encoders do, so only differences within a task speak about encoders. The points
     of one encoder are not independent (its spectrum moves on all tasks together), so p comes from exchanging whole
-    encoders: the share of permutations of the encoders with a correlation at least as large in size. All permutations
-    are tried up to 7 encoders (the smallest possible p is then 1 / encoders!), 5040 random ones beyond.
+    encoders of the same pre-training seed: the share of these permutations with a correlation at least as large in
+    size. All are tried if there are at most 5040 (7 encoders of one seed), else 5040 of them with the identity; p
+    cannot fall below one over the permutations tried.
 
     Test sets that lack an encoder are left out. With fewer than 3 encoders `spearman` and `p` are missing.
     """
@@ -78,29 +81,36 @@ def within_task_spearman(points: pd.DataFrame, x: str, y: str) -> Association:
     ys = points.pivot(index=key, columns=ENCODER, values=y).dropna()
     if xs.shape[1] < 3 or xs.empty:
         return Association(np.nan, np.nan, xs.size, *xs.shape)
-    rank_x, rank_y = _centred_ranks(xs.to_numpy()), _centred_ranks(ys.to_numpy())
+    seeds = xs.columns.get_level_values("pretrain_seed").to_numpy()
+    rank_x, rank_y = _centred_ranks(xs.to_numpy(), seeds), _centred_ranks(ys.to_numpy(), seeds)
     scale = np.sqrt((rank_x**2).sum() * (rank_y**2).sum())
     if scale == 0:
         return Association(np.nan, np.nan, xs.size, *xs.shape)
     # Permuting columns leaves the ranks as they are, so one encoders x encoders product serves every permutation.
     products = rank_x.T @ rank_y / scale
-    orders = _orders(xs.shape[1])
+    orders = _orders([np.flatnonzero(seeds == seed) for seed in np.unique(seeds)])
     correlations = products[orders, np.arange(xs.shape[1])].sum(axis=1)
     extreme = np.abs(correlations) >= np.abs(correlations[0]) - 1e-12
     return Association(float(correlations[0]), float(extreme.mean()), xs.size, *xs.shape)
 
 
-def _centred_ranks(values: np.ndarray) -> np.ndarray:
+def _centred_ranks(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    within = np.empty_like(values)
+    for seed in np.unique(seeds):
+        block = values[:, seeds == seed]
+        within[:, seeds == seed] = block - block.mean(axis=1, keepdims=True)
     # Rounding lets ties survive the subtraction.
-    within = np.round(values - values.mean(axis=1, keepdims=True), 12)
-    ranks = rankdata(within).reshape(values.shape)
+    ranks = rankdata(np.round(within, 12)).reshape(values.shape)
     return ranks - ranks.mean()
 
 
-def _orders(count: int) -> np.ndarray:
-    """Return permutations of range(count), int, shape (permutations, count); the first is the identity."""
-    if factorial(count) <= _MOST_PERMUTATIONS:
-        return np.array(list(permutations(range(count))))
-    generator = np.random.default_rng(derive_seed("associations", count))
-    drawn = generator.permuted(np.tile(np.arange(count), (_MOST_PERMUTATIONS - 1, 1)), axis=1)
-    return np.vstack([np.arange(count), drawn])
+def _orders(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return orders that permute within blocks of positions, int, shape (orders, positions); the first is identity."""
+    positions = np.concatenate(blocks)
+    if prod(factorial(len(block)) for block in blocks) <= _MOST_PERMUTATIONS:
+        drawn = np.array([np.concatenate(parts) for parts in product(*map(permutations, blocks))])
+    else:
+        generator = np.random.default_rng(derive_seed("associations", len(positions)))
+        tiled = [np.tile(block, (_MOST_PERMUTATIONS - 1, 1)) for block in blocks]
+        drawn = np.vstack([positions, np.hstack([generator.permuted(block, axis=1) for block in tiled])])
+    return drawn[:, np.argsort(positions)]

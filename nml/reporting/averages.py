@@ -4,17 +4,19 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from nml.reporting.sampling import SAMPLING_KEY
+
 NOISE = ["corpus", "recipe", "noise_kind", "noise_percent"]
 AVERAGE_KEY = [*NOISE, "method", "fraction", "group", "metric"]
 TASK_KEY = [*NOISE, "task", "group", "test_set", "method", "fraction", "metric"]
 CONFIDENCE = 0.95
 
 
-def average_over_tasks(cells: pd.DataFrame) -> pd.DataFrame:
+def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame) -> pd.DataFrame:
     r"""Average each method over the tasks of a group, with a 95 % confidence interval.
 
-    Every unit counts once: a task, or in the group `ood` a test domain (so that a domain reached from two training
-    domains is not counted twice). Within a unit the mean is taken over seeds, then pre-training seeds, then test sets.
+    Every unit counts once: a task, or in the group `ood` a task's test domain. Within a unit the mean is taken over
+    seeds, then pre-training seeds, then test sets.
 
     The tasks are the fixed list of the benchmark, so they are not resampled; the interval says how far the average
     would move with other test samples and other seeds of the same tasks,
@@ -23,10 +25,11 @@ def average_over_tasks(cells: pd.DataFrame) -> pd.DataFrame:
 
     cut to [0, 1], where
 
-    - :math:`V_\text{test} = \sum_d w_d^2\, \tilde p_d (1 - \tilde p_d) / (n_d + 4)` over the test sets d with weight
-      :math:`w_d`, and :math:`\tilde p_d = (n_d p_d + 2) / (n_d + 4)` (Agresti and Coull 1998), which stays positive at
-      0 and 1. All seeds share the test samples, so this part does not shrink with more seeds. It is the binomial
-      variance: an upper bound for accuracy, and an approximation for the metrics averaged over classes.
+    - :math:`V_\text{test} = \sum_d w_d^2 V_d` over the test sets d with weight :math:`w_d`, and :math:`V_d` from
+      `nml.reporting.sampling`, which counts drawings, not views of them. All seeds share the test samples, so this part
+      does not shrink with more pre-training seeds. It is the variance of accuracy: an approximation for the metrics
+      averaged over classes. Test sets are taken as independent; OOD domains that show the same concepts are not, and
+      if their errors go together the interval is too narrow.
     - :math:`V_\text{seeds}`, with two or more pre-training seeds: the variance between the averages of the encoders,
       divided by their number, which holds the tuning seeds too. With one: the sum over tasks of the variance of the
       mean over tuning seeds (heads of different tasks are independent; test sets of one task share the head, and are
@@ -39,13 +42,15 @@ def average_over_tasks(cells: pd.DataFrame) -> pd.DataFrame:
     ----------
     cells
         Rows of `nml.reporting.reading.read_cells`.
+    sampling
+        Rows of `nml.reporting.sampling.sampling_variance` for the same cells.
 
     Returns
     -------
     DataFrame with `AVERAGE_KEY` and `value, low, high` (fractions), `tasks` (units averaged), `cells`,
     `pretrain_seeds`, `tuning_seeds` (the fewest that any unit has); sorted.
     """
-    rows = _weighted(cells)
+    rows = _weighted(cells.merge(sampling, on=SAMPLING_KEY, how="left", validate="many_to_one"))
     result = _counts(rows).join(_weighted_mean(rows, AVERAGE_KEY).rename("value"))
     test = _test_variance(rows)
     seeds, squares = _seed_variance(rows)
@@ -60,26 +65,35 @@ def average_over_tasks(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def results_per_task(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean and the standard deviation of every test set over all its seeds.
+    """Return the mean and the standard deviation of every test set over its seeds.
 
     Returns
     -------
-    DataFrame with `TASK_KEY` and `value` (mean), `std` (over tuning and pre-training seeds together, one less in the
-    denominator; missing with one row), `seeds` (rows averaged), `pretrain_seeds` and `n` (test samples); sorted.
+    DataFrame with `TASK_KEY` and `value` (mean), `std`, `seeds` (rows averaged), `pretrain_seeds` and `n` (test
+    samples); sorted. `std` has one less in the denominator: with two or more pre-training seeds it is the deviation of
+    the encoders' means, which hold the tuning seeds; with one it is the deviation over tuning seeds, missing with one.
     """
+    encoders = cells.groupby([*TASK_KEY, "pretrain_seed"])["value"].mean().groupby(TASK_KEY).std()
     groups = cells.groupby(TASK_KEY, sort=True)
-    return groups.agg(
+    table = groups.agg(
         value=("value", "mean"),
         std=("value", "std"),
         seeds=("value", "size"),
         pretrain_seeds=("pretrain_seed", "nunique"),
         n=("n", "min"),
-    ).reset_index()
+    )
+    return table.assign(std=table["std"].where(table["pretrain_seeds"] < 2, encoders)).reset_index()
+
+
+def add_unit(cells: pd.DataFrame) -> pd.DataFrame:
+    """Add `unit`, what an average counts once: the task, or in the group `ood` the task's test domain."""
+    domain = cells["task"] + "/" + cells["test_set"]
+    return cells.assign(unit=domain.where(cells["group"] == "ood", cells["task"]))
 
 
 def _weighted(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add `unit`, and `weight`, which sums to one in each average: equal shares at each level of nesting."""
-    rows = cells.assign(unit=cells["test_set"].where(cells["group"] == "ood", cells["task"]), weight=1.0)
+    """Add the `unit` and its `weight`, which sums to one in each average: equal shares at each level of nesting."""
+    rows = add_unit(cells).assign(weight=1.0)
     parents = list(AVERAGE_KEY)
     for level in ("unit", "task", "test_set", "pretrain_seed", "seed"):
         rows["weight"] /= rows.groupby(parents)[level].transform("nunique")
@@ -106,10 +120,8 @@ def _counts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _test_variance(rows: pd.DataFrame) -> pd.Series:
-    sets = rows.groupby([*AVERAGE_KEY, "unit", "test_set"]).agg({"part": "sum", "weight": "sum", "n": "min"})
-    size = sets["n"] + 4
-    share = (sets["n"] * sets["part"] / sets["weight"] + 2) / size
-    return (sets["weight"] ** 2 * share * (1 - share) / size).groupby(AVERAGE_KEY).sum()
+    sets = rows.groupby([*AVERAGE_KEY, "unit", "test_set"]).agg({"weight": "sum", "variance": "mean"})
+    return (sets["weight"] ** 2 * sets["variance"]).groupby(AVERAGE_KEY).sum()
 
 
 def _seed_variance(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

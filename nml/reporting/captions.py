@@ -1,34 +1,85 @@
-"""What each table and figure shows, and which interval it gives."""
+"""What each table and figure shows, and which interval it gives.
+
+The files of `report/` repeat these texts for Snakemake's report; a test keeps them equal.
+"""
+
+import pandas as pd
+
+from nml.grid import UNTRAINED
+from nml.reporting.labels import HEADLINE_METRIC
+
+_INTERVAL = (
+    "The 95 % interval covers seeds and test samples; a drawing or a font counts once, not each of its images. "
+    "The tasks are fixed. OOD domains show the same concepts and are not independent of each other, so the OOD "
+    "interval may be too narrow."
+)
 
 TABLE_CAPTIONS = {
-    "cells": "What was run: the tasks, test sets, methods and tuning seeds of each encoder.",
+    "cells": "What was run: the tasks, test sets, methods and tuning seeds of each encoder. The Parquet file holds all "
+    "rows of all cells.",
     "averages": "Averages over tasks (ID) and over test domains (OOD) in percent, ± half of the 95 % confidence "
-    "interval, which covers test samples and seeds while the tasks are fixed. Controls: the untrained encoder, and the "
-    "majority class, which uses no encoder and is therefore shown once per recipe, under the first method. "
+    f"interval, for each metric. {_INTERVAL} The test set in an OOD task's own domain, the style that the head is "
+    "trained on, is in neither average; the Parquet file has it as the group source. Controls: the untrained encoder, "
+    "and the majority class, which uses no encoder and is therefore shown once per recipe, under the first method. "
     "†: fewer tasks than elsewhere in the group.",
-    "per_task": "Accuracy on each test set in percent, mean ± standard deviation over seeds, against the percent of "
-    "noise in pre-training. The majority class uses no encoder and is shown once.",
+    "differences": "Paired differences in accuracy, in points: each noise ratio minus clean pre-training, and one "
+    "method minus another on the same encoder. Pairs share test set and seeds. In brackets Student's 95 % confidence "
+    "interval over tasks (ID) or test domains (OOD), which speaks about other tasks of this kind and takes them as "
+    "independent; the OOD domains show the same concepts and are not, so read their p as a lower bound. p is two-sided "
+    "and corrected by Holm within a recipe, a group and a kind of comparison (noise, or methods). Chance in "
+    "pre-training moves all tasks of an encoder together and is in neither: they tell that these encoders differ, not "
+    "that noise is why. improved: the tasks or domains whose difference is above zero.",
+    "per_task": "Accuracy on each test set in percent against the percent of noise in pre-training: mean ± standard "
+    "deviation across pre-training seeds (of the means over tuning seeds), or across tuning seeds where there is one "
+    "pre-training seed. Group source: the OOD task's own domain, the style that the head is trained on, with other "
+    "test samples (in the embedded task by another artist). The majority class uses no encoder and is shown once; the "
+    "other control is the untrained encoder.",
     "spectra": "Singular value entropy (SVE) and largest singular value ratio, LSVR = -log(sigma_1 / sum(sigma)), in "
     "nats, of the features of each test set, against the percent of noise in pre-training (mean over pre-training "
-    "seeds). A larger LSVR means a smaller dominant singular value.",
+    "seeds; no interval). A larger LSVR means a smaller dominant singular value.",
     "singular_values": "Normalised singular values, sigma_k / sum(sigma), in percent: mean over the ID test sets and "
-    "the pre-training seeds.",
-    "associations": "Spearman correlation of the spectrum with the accuracy of linear probing, after removing the mean "
-    "of each test set; p by permuting whole encoders, two-sided. With E encoders p cannot fall below 1/E!.",
+    "the pre-training seeds; no interval.",
+    "associations": "Spearman correlation of the spectrum with the accuracy of linear probing on trained encoders, "
+    "after removing the mean of each test set and pre-training seed; p, two-sided, by permuting whole encoders within "
+    "a pre-training seed, since the points of one encoder are not independent. p cannot fall below 1 over the number "
+    "of permutations tried: E! for up to 7 encoders of one seed, at most 5040.",
     "pretraining": "Pre-training: the noise asked for (in the address) and realised, and accuracy on clean "
-    "validation data.",
+    "validation data; no interval.",
 }
 
 FIGURE_CAPTIONS = {
     "noise_curves": "ID and OOD accuracy against the percent of noise in pre-training, for each tuning method: "
-    "averages over tasks (ID) and test domains (OOD) with 95 % confidence intervals. Dashed: linear probing on the "
+    f"averages over tasks (ID) and test domains (OOD). {_INTERVAL} Dashed: linear probing on the "
     "untrained encoder; dotted: the majority class. A control far outside the axis is written at its lower edge.",
     "spectrum_scatter": "Singular value entropy (SVE) against ID accuracy, and largest singular value ratio, "
     "LSVR = -log(sigma_1 / sum(sigma)), against OOD accuracy; linear probing, one point for each encoder and test set. "
-    "Above: as measured, lines join one test set. Below: minus the mean of the test set over the recipe's encoders, "
-    "which is what the Spearman correlations are computed from; p by permuting whole encoders.",
+    "Above: as measured, lines join one test set. Below: minus the mean of the test set over the recipe's encoders of "
+    "the same pre-training seed, which is what the Spearman correlations are computed from; p by permuting whole "
+    "encoders, of which there are E.",
     "pretraining_accuracy": "Accuracy of pre-training on clean validation data against the percent of noise; bars: "
     "range over pre-training seeds, where there are several.",
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
     "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
 }
+
+
+def seed_counts(averages: pd.DataFrame) -> dict[str, int]:
+    """Return the fewest `pretrain_seeds` and `tuning_seeds` behind an average of a trained encoder.
+
+    Where nothing was trained, the averages of the untrained control are counted.
+    """
+    rows = averages[averages["metric"] == HEADLINE_METRIC]
+    trained = rows[rows["noise_kind"] != UNTRAINED]
+    rows = trained if len(trained) else rows
+    return {name: int(rows[name].min()) for name in ("pretrain_seeds", "tuning_seeds")}
+
+
+def seeds_note(averages: pd.DataFrame) -> str:
+    """Say which seeds the numbers rest on, and what they therefore cannot tell; made for the end of a caption."""
+    counts = seed_counts(averages)
+    text = f"Pre-training seeds: {counts['pretrain_seeds']}; tuning seeds: {counts['tuning_seeds']}."
+    if counts["pretrain_seeds"] < 2:
+        text += " Nothing here covers luck in pre-training."
+    if max(counts.values()) < 2:
+        text += " Nothing here covers luck in tuning."
+    return text

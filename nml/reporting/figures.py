@@ -23,6 +23,7 @@ from nml.reporting.labels import (
     OBJECTIVES,
     method_label,
     method_rank,
+    p_label,
 )
 from nml.reporting.series import noise_series, sort_rows
 from nml.reporting.style import (
@@ -128,16 +129,21 @@ def _noise_panel(axes: Axes, rows: pd.DataFrame, key: tuple[str, str, str]) -> N
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     axes.grid(axis="y")
     low, high = 100 * curves["low"].min(), 100 * curves["high"].max()
-    _draw_controls(axes, _control_levels(rows, drawn, key[1]), low, high)
+    _draw_controls(axes, _control_levels(rows, drawn, key[:2]), low, high)
+
+
+def _of_recipe(rows: pd.DataFrame, recipe: tuple[str, str]) -> pd.Series:
+    """Return which rows are of a (corpus, recipe); boolean."""
+    return (rows["corpus"] == recipe[0]) & (rows["recipe"] == recipe[1])
 
 
 def _mark_ratios(axes: Axes, ratios: list[float]) -> None:
     axes.set_xticks(ratios, labels=[f"{ratio:g}" for ratio in ratios])
 
 
-def _control_levels(rows: pd.DataFrame, drawn: pd.DataFrame, recipe: str) -> list[tuple[str, str, float]]:
-    """Return name, line style and level in percent of the controls that there are."""
-    untrained = rows[(rows["noise_kind"] == UNTRAINED) & (rows["method"] == "lp") & (rows["recipe"] == recipe)]
+def _control_levels(rows: pd.DataFrame, drawn: pd.DataFrame, recipe: tuple[str, str]) -> list[tuple[str, str, float]]:
+    """Return name, line style and level in percent of the controls of a (corpus, recipe) that there are."""
+    untrained = rows[(rows["noise_kind"] == UNTRAINED) & (rows["method"] == "lp") & _of_recipe(rows, recipe)]
     majority = drawn[drawn["method"] == MAJORITY]
     found = (("untrained, LP", "--", untrained), (METHODS[MAJORITY], ":", majority))
     return [(name, style, 100 * part["value"].iloc[0]) for name, style, part in found if len(part)]
@@ -227,23 +233,31 @@ def _join_tasks(axes: Axes, points: pd.DataFrame, quantity: str) -> None:
 
 def _write_associations(axes: Axes, found: pd.DataFrame, recipes: list[tuple[str, str]]) -> None:
     """Write one line a recipe above the points, where nothing is hidden."""
+    names = _recipe_names(recipes)
     lines = [
-        f"{row.recipe}: $\\rho$ = {row.spearman:+.2f}, p = {row.p:.3f}, n = {row.points}"
-        if pd.notna(row.spearman)
-        else f"{row.recipe}: too few encoders for a correlation"
+        f"{names[row.corpus, row.recipe]}: "
+        + (
+            f"$\\rho$ = {row.spearman:+.2f}, p {p_label(row.p)}, E = {row.encoders} encoders"
+            if pd.notna(row.spearman)
+            else "too few encoders for a correlation"
+        )
         for row in sort_rows(found, lambda row: (recipes.index((row["corpus"], row["recipe"])),)).itertuples()
     ]
-    axes.set_title("\n".join(lines), loc="left", fontsize=8, linespacing=1.35)
+    axes.set_title("\n".join(lines), loc="left", fontsize=7, linespacing=1.35)
+
+
+def _recipe_names(recipes: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Name each (corpus, recipe): by the recipe alone where there is one corpus."""
+    one_corpus = len({corpus for corpus, _ in recipes}) == 1
+    return {(corpus, recipe): recipe if one_corpus else f"{corpus}/{recipe}" for corpus, recipe in recipes}
 
 
 def _scatter_legend(figure: Figure, recipes: list[tuple[str, str]], colours: dict) -> None:
-    one_corpus = len({corpus for corpus, _ in recipes}) == 1
     plain = {"linestyle": "", "markersize": 5, "markeredgecolor": "0.25", "markeredgewidth": 0.4}
     handles = [
-        Line2D([], [], marker=series_marker(place), markerfacecolor="white", label=recipe if one_corpus else
-               f"{corpus}/{recipe}", **{**plain, "markeredgewidth": 0.8})
-        for place, (corpus, recipe) in enumerate(recipes)
-    ]  # fmt: skip
+        Line2D([], [], marker=series_marker(place), label=name, **plain | {"mfc": "white", "markeredgewidth": 0.8})
+        for place, name in enumerate(_recipe_names(recipes).values())
+    ]
     handles += [Line2D([], [], linestyle="", label="   noise:")]
     handles += [
         Line2D([], [], marker="o", markerfacecolor=colour, label=f"{percent:g} %", **plain)
@@ -284,7 +298,7 @@ def spectrum_decay(singular_values: pd.DataFrame, names: dict[tuple[str, str, st
     control = singular_values[singular_values["noise_kind"] == UNTRAINED]
     colours = ratio_colours(sorted(set(trained["noise_percent"])))
     for panel, key in zip(axes, names, strict=True):
-        _decay_lines(panel, control[control["recipe"] == key[1]], {0.0: "0.6"}, "--")
+        _decay_lines(panel, control[_of_recipe(control, key[:2])], {0.0: "0.6"}, "--")
         _decay_lines(panel, trained[(trained[_SERIES] == key).all(axis=1)], colours, "-")
         panel.set(xscale="log", yscale="log", title=names[key], xlabel="rank k")
         panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -2,7 +2,7 @@
 
 from nml.grid import CLEAN, UNTRAINED
 
-TABLES = ("cells", "averages", "per_task", "spectra", "singular_values", "associations", "pretraining")
+TABLES = ("cells", "averages", "differences", "per_task", "spectra", "singular_values", "associations", "pretraining")
 FIGURES = ("noise_curves", "spectrum_scatter", "pretraining_accuracy", "spectrum_decay")
 
 HEADLINE_METRIC = "accuracy"
@@ -28,6 +28,11 @@ def method_rank(method: str) -> tuple[int, str]:
     """Return a sort key: the known methods in their usual order, then the others by name."""
     known = list(METHODS)
     return (known.index(method) if method in known else len(known), method)
+
+
+def p_label(p: float) -> str:
+    """Return a p-value as a reader meets it after `p`: `= 0.013`, or `< 0.001` where rounding would give zero."""
+    return f"= {p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 def noise_rank(kind: str, percent: float) -> tuple[int, str, float]:

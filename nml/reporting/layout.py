@@ -16,6 +16,7 @@ from nml.reporting.labels import (
     method_rank,
     noise_label,
     noise_rank,
+    p_label,
 )
 from nml.reporting.series import noise_series, sort_rows
 
@@ -47,6 +48,27 @@ def show_headline(averages: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `show_averages` for accuracy, without repeating a recipe from line to line."""
     table = show_averages(averages[averages["metric"] == HEADLINE_METRIC]).drop(columns="metric")
     return table.assign(recipe=table["recipe"].mask(table["recipe"] == table["recipe"].shift(), ""))
+
+
+def show_differences(differences: pd.DataFrame) -> pd.DataFrame:
+    """Write the differences in accuracy, in points, to one row per comparison and ID beside OOD.
+
+    `p` is the corrected one; `improved` counts the units that gained.
+    """
+    rows = differences[differences["metric"] == HEADLINE_METRIC]
+    rows = rows[rows["fraction"] == rows["fraction"].max()]
+    index = ["comparison", "recipe", "corpus", "noise_kind", "noise_percent", "method", "baseline"]
+    table = rows[index].drop_duplicates()
+    for group in (group for group in HEADLINE_GROUPS if group in set(rows["group"])):
+        texts = rows[rows["group"] == group][index].assign(**_difference_texts(rows[rows["group"] == group], group))
+        table = table.merge(texts, on=index, how="left")
+    table = sort_rows(table.fillna(ABSENT), _comparison_position)
+    noise = [noise_label(*pair) for pair in zip(table["noise_kind"], table["noise_percent"], strict=True)]
+    table = table.assign(noise=noise, method=table["method"].map(method_label))
+    table["minus"] = table["baseline"].map(method_label)
+    front = ["corpus", "recipe", "noise", "method", "minus"]
+    rest = [name for name in table if name not in (*front, *index)]
+    return _without_single_corpus(table[front + rest])
 
 
 def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
@@ -81,12 +103,12 @@ def show_singular_values(singular_values: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_associations(associations: pd.DataFrame) -> pd.DataFrame:
-    """Write the correlations with two decimals and p with three."""
+    """Write the correlations with two decimals and p with three, never as zero."""
     table = associations.assign(
         group=associations["group"].str.upper(),
         quantity=associations["quantity"].str.upper(),
         spearman=[ABSENT if pd.isna(rho) else f"{rho:+.2f}" for rho in associations["spearman"]],
-        p=[ABSENT if pd.isna(p) else f"{p:.3f}" for p in associations["p"]],
+        p=[_p_text(p) for p in associations["p"]],
     )
     return table.rename(columns={"spearman": "Spearman (within tasks)", "test_sets": "test sets"})
 
@@ -125,6 +147,7 @@ def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
 SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "cells": show_cells,
     "averages": show_averages,
+    "differences": show_differences,
     "per_task": show_per_task,
     "spectra": show_spectra,
     "singular_values": show_singular_values,
@@ -141,6 +164,27 @@ def _average_numbers(frame: pd.DataFrame) -> zip:
 def _interval(value: float, low: float, high: float, partial: bool) -> str:
     half = max(value - low, high - value)
     return f"{100 * value:.1f} ± {100 * half:.1f}" + ("†" if partial else "")
+
+
+def _difference_texts(rows: pd.DataFrame, group: str) -> dict[str, list[str]]:
+    numbers = zip(rows["difference"], rows["low"], rows["high"], strict=True)
+    return {
+        f"{group.upper()} difference": [_signed_interval(*row) for row in numbers],
+        f"{group.upper()} p": [_p_text(p) for p in rows["p_holm"]],
+        f"{group.upper()} improved": [
+            f"{improved} of {units}" for improved, units in zip(rows["improved"], rows["units"], strict=True)
+        ],
+    }
+
+
+def _signed_interval(value: float, low: float, high: float) -> str:
+    # + 0.0 writes a small loss as +0.0, not as -0.0.
+    value, low, high = (round(100 * number, 1) + 0.0 for number in (value, low, high))
+    return f"{value:+.1f}" if pd.isna(low) else f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _p_text(p: float) -> str:
+    return ABSENT if pd.isna(p) else p_label(p).removeprefix("= ")
 
 
 def _spread(value: float, std: float) -> str:
@@ -191,6 +235,13 @@ def _task_position(row: dict[str, Any], what: str) -> tuple:
     group = groups.index(row["group"]) if row["group"] in groups else len(groups)
     subject = method_rank(row[what]) if what == "method" else row[what]
     return row["recipe"], group, row["group"], row["task"], row["test_set"], subject, row["corpus"], row["kind"]
+
+
+def _comparison_position(row: dict[str, Any]) -> tuple:
+    noise = noise_rank(row["noise_kind"], row["noise_percent"])
+    pair = method_rank(row["baseline"]), method_rank(row["method"])
+    subject = (*pair, noise) if row["comparison"] == "method" else (method_rank(row["method"]), noise)
+    return row["comparison"] != "noise", row["recipe"], row["corpus"], *subject
 
 
 def _encoder_position(row: dict[str, Any]) -> tuple:

@@ -11,6 +11,7 @@ from nml.errors import UserError
 ENCODER = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
 CELL_KEY = [*ENCODER, "task", "group", "test_set", "method", "fraction", "seed", "metric"]
 CELL_COLUMNS = [*CELL_KEY, "value", "n"]
+PREDICTIONS_SUFFIX = ".predictions.parquet"
 SPECTRUM_KEY = [*ENCODER, "task", "group", "test_set"]
 SPECTRUM_COLUMNS = [*SPECTRUM_KEY, "n", "dim", "sve", "lsvr", "dominant_ratio"]
 
@@ -69,17 +70,59 @@ def read_singular_values(files: Sequence[str | Path]) -> pd.DataFrame:
     noise = _names(ENCODER[:4])
     query = f"""
         WITH spectra AS (
-            SELECT {noise}, singular_values, min(len(singular_values)) OVER (PARTITION BY {noise}) AS shortest
+            SELECT {noise}, task, test_set, singular_values,
+                   min(len(singular_values)) OVER (PARTITION BY {noise}) AS shortest
             FROM files WHERE "group" = 'id'
         ), long AS (
-            SELECT {noise}, shortest, generate_subscripts(singular_values, 1) AS rank,
+            SELECT {noise}, task, test_set, shortest, generate_subscripts(singular_values, 1) AS rank,
                    unnest(singular_values) / list_sum(singular_values) AS share
             FROM spectra
         )
-        SELECT {noise}, rank, avg(share) AS share, count(*) AS test_sets
+        SELECT {noise}, rank, avg(share) AS share, count(DISTINCT (task, test_set)) AS test_sets
         FROM long WHERE rank <= shortest GROUP BY {noise}, rank ORDER BY {noise}, rank
     """
     return _query(files, query, "spectra")
+
+
+def read_unit_sums(cell_files: Sequence[str | Path]) -> pd.DataFrame:
+    """Return sums over the clusters of test images of each test set, from the predictions beside the cells.
+
+    A cluster, such as the views of one drawing, is what the key names up to the first `__`. With R right of M
+    predictions on a cluster, over its images and the tuning seeds, the sums over clusters are `correct` (R),
+    `predictions` (M), `correct_squared` (R^2), `cross` (R M) and `predictions_squared` (M^2).
+
+    Parameters
+    ----------
+    cell_files
+        Cells; `<method>.predictions.parquet` lies beside `<method>.parquet`.
+
+    Returns
+    -------
+    DataFrame with the encoder, `task, test_set, method, fraction, clusters` and the sums, int64; sorted.
+
+    Raises
+    ------
+    UserError
+        No cells, or a file is missing or unreadable.
+    """
+    owner = _names([*ENCODER, "task", "method"])
+    files = [str(Path(file).with_suffix(PREDICTIONS_SUFFIX)) for file in cell_files]
+    cells = _query(cell_files, f"SELECT DISTINCT {owner}, filename AS cell FROM files", "cells")
+    query = """
+        WITH clusters AS (
+            SELECT filename, test_set, fraction, split_part("key", '__', 1) AS cluster,
+                   count(*) FILTER (label = prediction) AS r, count(*) AS m
+            FROM files GROUP BY ALL
+        )
+        SELECT filename, test_set, fraction, count(*) AS clusters, sum(r)::BIGINT AS correct,
+               sum(m)::BIGINT AS predictions, sum(r * r)::BIGINT AS correct_squared, sum(r * m)::BIGINT AS "cross",
+               sum(m * m)::BIGINT AS predictions_squared
+        FROM clusters GROUP BY ALL
+    """
+    sums = _query(files, query, "predictions")
+    cells["filename"] = [str(Path(cell).with_suffix(PREDICTIONS_SUFFIX)) for cell in cells["cell"]]
+    frame = cells.merge(sums, on="filename").drop(columns=["cell", "filename"])
+    return frame.sort_values([*ENCODER, "task", "test_set", "method", "fraction"], ignore_index=True)
 
 
 def _query(files: Sequence[str | Path], query: str, what: str) -> pd.DataFrame:
@@ -87,7 +130,7 @@ def _query(files: Sequence[str | Path], query: str, what: str) -> pd.DataFrame:
     # One thread: the order of a sum, and so its last bits, must not depend on the machine.
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
-            connection.read_parquet([str(file) for file in sorted(map(str, files))]).create_view("files")
+            connection.read_parquet(sorted(map(str, files)), filename=True).create_view("files")
             return connection.execute(query).df()
         except duckdb.Error as error:
             raise UserError(

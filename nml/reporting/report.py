@@ -10,9 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nml.artifacts import write_text
 from nml.errors import UserError
-from nml.grid import UNTRAINED, Encoder, Noise, cell_path
-from nml.reporting.captions import FIGURE_CAPTIONS, TABLE_CAPTIONS
-from nml.reporting.labels import FIGURES, HEADLINE_METRIC, TABLES, method_label, method_rank
+from nml.grid import Encoder, Noise, cell_path
+from nml.reporting.captions import FIGURE_CAPTIONS, TABLE_CAPTIONS, seed_counts, seeds_note
+from nml.reporting.labels import FIGURES, TABLES, method_label, method_rank
 from nml.reporting.layout import SHOW, show_headline
 from nml.reporting.reading import ENCODER
 from nml.reporting.tables import read_table
@@ -50,7 +50,8 @@ def write_report(tables_dir: str | Path, figures_dir: str | Path, out_file: str 
     text = page.render(
         title=title,
         facts=_facts(tables["cells"]),
-        intervals=_intervals(tables["averages"]),
+        intervals=seed_counts(tables["averages"]),
+        seeds=seeds_note(tables["averages"]),
         cell=_example_cell(tables["cells"]),
         headline=_grid(show_headline(tables["averages"])),
         tables={name: _grid(SHOW[name](frame)) for name, frame in tables.items()},
@@ -72,14 +73,6 @@ def _facts(cells: pd.DataFrame) -> dict[str, str]:
         "cells": f"{len(cells.drop_duplicates([*ENCODER, 'task', 'method']))}",
         "seeds": f"{cells['pretrain_seed'].nunique()} of pre-training, {cells['seed'].nunique()} of tuning",
     }
-
-
-def _intervals(averages: pd.DataFrame) -> dict[str, int]:
-    """Return the fewest seeds behind an average of a trained encoder: what the intervals can speak about."""
-    rows = averages[(averages["metric"] == HEADLINE_METRIC) & (averages["noise_kind"] != UNTRAINED)]
-    if rows.empty:
-        return {"pretrain_seeds": 1, "tuning_seeds": 1}
-    return {"pretrain_seeds": int(rows["pretrain_seeds"].min()), "tuning_seeds": int(rows["tuning_seeds"].min())}
 
 
 def _example_cell(cells: pd.DataFrame) -> str:

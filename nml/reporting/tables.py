@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 import pyarrow as pa
@@ -12,17 +13,20 @@ from nml.errors import UserError
 from nml.grid import UNTRAINED
 from nml.reporting.associations import associate, spectrum_points
 from nml.reporting.averages import average_over_tasks, results_per_task
-from nml.reporting.captions import TABLE_CAPTIONS
+from nml.reporting.captions import TABLE_CAPTIONS, seeds_note
+from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import pretraining_table
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
 from nml.reporting.layout import SHOW, show_headline
 from nml.reporting.reading import read_cells, read_singular_values, read_spectra
+from nml.reporting.sampling import sampling_variance
 
 _ROWS_ON_A_PAGE = 45
 _TERMINAL_WIDTH = 120
+_OOD_NOTE = "OOD domains show the same concepts and are not independent: the OOD intervals may be too narrow."
 _TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
-    *("group", "task", "test set", "method", "methods", "quantity"),
+    *("group", "task", "test set", "method", "minus", "methods", "quantity"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
@@ -35,6 +39,8 @@ def build_tables(
 ) -> None:
     """Write every table of `nml.reporting.labels.TABLES` to `out_dir`, and `main.txt`, the headline for a terminal.
 
+    The predictions of `<method>.parquet` are read from `<method>.predictions.parquet` beside it.
+
     Raises
     ------
     UserError
@@ -43,25 +49,28 @@ def build_tables(
     cells, spectra = read_cells(cell_files), read_spectra(spectrum_files)
     tables = {
         "cells": cells,
-        "averages": average_over_tasks(cells),
+        "averages": average_over_tasks(cells, sampling_variance(cell_files)),
+        "differences": paired_differences(cells),
         "per_task": results_per_task(cells),
         "spectra": spectra,
         "singular_values": read_singular_values(spectrum_files),
         "associations": associate(spectrum_points(cells, spectra)),
         "pretraining": pretraining_table(encoder_metas),
     }
+    note = seeds_note(tables["averages"])
     for name, frame in tables.items():
-        write_table(frame, Path(out_dir) / name)
+        write_table(frame, Path(out_dir) / name, note)
     write_text(Path(out_dir) / "main.txt", main_table(tables["averages"]) + "\n")
 
 
-def write_table(frame: pd.DataFrame, stem: str | Path) -> None:
+def write_table(frame: pd.DataFrame, stem: str | Path, note: str) -> None:
     """Write a table as `<stem>.parquet` (all of it), and as readers see it as `<stem>.md` and `<stem>.tex`.
 
-    The stem's last part, one of `TABLES`, says how the table is laid out. Equal frames give equal bytes.
+    The stem's last part, one of `TABLES`, says how the table is laid out; the note ends its caption. Equal frames give
+    equal bytes.
     """
     stem = Path(stem)
-    shown, caption = SHOW[stem.name](frame), TABLE_CAPTIONS[stem.name]
+    shown, caption = SHOW[stem.name](frame), f"{TABLE_CAPTIONS[stem.name]} {note}"
     write_parquet(stem.with_suffix(".parquet"), {name: _column(frame[name]) for name in frame})
     write_text(stem.with_suffix(".md"), f"{caption}\n\n{_tabulate(shown, 'github')}\n")
     write_text(stem.with_suffix(".tex"), _latex(shown, caption))
@@ -96,6 +105,7 @@ def main_table(averages: pd.DataFrame) -> str:
         text,
         "",
         f"Controls: {_controls(averages)}.",
+        fill(f"{seeds_note(averages)} {_OOD_NOTE}", _TERMINAL_WIDTH),
     ]
     if "†" in text:
         lines.append("† fewer tasks than elsewhere in the group: not comparable yet.")

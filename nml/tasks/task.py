@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nml import plugins
+from nml.artifacts import read_json
 from nml.corpora.shards import decode_image, decode_label, read_samples
 from nml.errors import UserError
 
@@ -34,6 +35,8 @@ def open_task(name: str) -> Task:
     UserError
         If its folder or class names are missing.
     """
+    if name not in plugins.tasks():
+        raise UserError(f"there is no task '{name}' in nml/tasks/catalogue.yaml: {', '.join(plugins.tasks())}.")
     entry = plugins.tasks()[name]
     path = Path(entry["path"])
     try:
@@ -56,8 +59,13 @@ def read_split(task: Task, split: str) -> Iterator[tuple[str, np.ndarray, int]]:
         count = int((folder / "nshards.txt").read_text())
     except (FileNotFoundError, ValueError):
         raise UserError(f"task '{task.name}': {folder / 'nshards.txt'} must hold the number of shards.") from None
+    samples = 0
     for sample in read_samples(_shard(folder, number) for number in range(count)):
         yield sample["__key__"], decode_image(sample), decode_label(sample, len(task.class_names))
+        samples += 1
+    listed = read_json(task.path / "info.json")["splits"][split]["samples"]
+    if samples != listed:
+        raise UserError(f"task '{task.name}': {folder} holds {samples} samples, but info.json lists {listed}.")
 
 
 def _shard(folder: Path, number: int) -> Path:

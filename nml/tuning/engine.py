@@ -7,8 +7,9 @@ the same in every stack, so that it gets what it would get if trained alone, up 
 Test labels are no argument of anything here.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -19,6 +20,8 @@ import torch
 from torch import Tensor
 
 from nml.errors import UserError
+from nml.plugins import tuning_method
+from nml.progress import Progress
 from nml.tuning import registry
 from nml.tuning.batch import Batch
 from nml.tuning.heads import BATCH_ORDER, Parameters, forward, generator, initialise
@@ -27,8 +30,8 @@ from nml.tuning.optimiser import AdamW
 ROWS_AT_ONCE = 8192
 """Samples predicted at once: bounds the memory of the logits of all heads."""
 
-Progress = Callable[[int, int, dict[str, Any]], None]
-"""Called after each epoch with the epoch (from 1), the number of epochs, and what was measured."""
+SECONDS_BETWEEN_LINES = 10.0
+"""Least time between two lines of progress."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class FittedHeads:
         Accuracy of the kept parameters on the validation split, a fraction.
     seconds : float64 [H]
         Wall time of the stack that the head was trained in.
+    stacks : list of (indices of the heads, their stacked parameters)
+    dimensions : int
+        D, the width of the features.
+    device : torch.device
+        Where the parameters are.
     """
 
     specs: list[HeadSpec]
@@ -68,10 +76,18 @@ class FittedHeads:
     validation_accuracies: np.ndarray
     seconds: np.ndarray
     stacks: list[tuple[list[int], Parameters]]
+    dimensions: int
     device: torch.device
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return the predicted classes, int64 [H, N], of features float32 [N, D]."""
+        """Return the predicted classes, int64 [H, N], of features float32 [N, D].
+
+        Raises
+        ------
+        UserError
+            If the features are not finite, or not as wide as those that the heads were trained on.
+        """
+        _check_features("test", features, self.dimensions)
         inputs = _to_device(features, self.device)
         predictions = np.empty((len(self.specs), len(features)), dtype=np.int64)
         for members, parameters in self.stacks:
@@ -87,7 +103,7 @@ def fit(
     num_classes: int,
     specs: Sequence[HeadSpec],
     device: str = "cpu",
-    progress: Progress | None = None,
+    label: str = "tune",
 ) -> FittedHeads:
     """Train every head and keep its parameters of the epoch with the best validation accuracy (the earliest of equals).
 
@@ -100,23 +116,25 @@ def fit(
     specs : sequence of HeadSpec
     device : str
         A torch device. On the CPU the result is deterministic for a fixed number of threads.
-    progress : callable, optional
-        Called as progress(epoch, epochs, info) with info = {method, loss [H], validation_accuracy [H]}.
+    label : str
+        What the lines of progress start with.
 
     Raises
     ------
     UserError
-        If the data are empty, non-finite or mislabelled, if a hyper-parameter is out of range, or if training diverges.
+        If the data are empty, non-finite, mislabelled or of two widths, if a hyper-parameter is out of range, or if
+        training diverges.
     """
-    _check_data("training", train_x, train_y, num_classes)
-    _check_data("validation", val_x, val_y, num_classes)
+    _check_data("training", train_x, train_y, num_classes, train_x.shape[-1])
+    _check_data("validation", val_x, val_y, num_classes, train_x.shape[-1])
     place = torch.device(device)
     data = _Data(*(_to_device(array, place) for array in (train_x, train_y, val_x, val_y)), num_classes)
-    heads = FittedHeads(list(specs), *_empty_results(len(specs)), [], place)
+    stacks = _stacks(specs)
+    total = sum(specs[members[0]].epochs for members in stacks if tuning_method(specs[members[0]].method).trained)
+    progress = Progress(label, total, unit="epochs", interval=SECONDS_BETWEEN_LINES)
     with _denormals_as_zero():
-        for members in _stacks(heads.specs):
-            _fit_stack(heads, members, data, progress)
-    return heads
+        fitted = [_fit_stack([specs[index] for index in members], data, progress) for members in stacks]
+    return _join(list(specs), stacks, fitted, data)
 
 
 @contextmanager
@@ -139,8 +157,14 @@ class _Data:
     num_classes: int
 
 
-def _empty_results(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return np.zeros(count, dtype=np.int64), np.zeros(count), np.zeros(count)
+@dataclass(frozen=True)
+class _FittedStack:
+    """The kept parameters of H heads, their epochs [H] and validation accuracies [H], and the wall time of all."""
+
+    parameters: Parameters
+    epochs: np.ndarray
+    validation_accuracies: np.ndarray
+    seconds: float
 
 
 def _stacks(specs: Sequence[HeadSpec]) -> list[list[int]]:
@@ -153,19 +177,30 @@ def _stacks(specs: Sequence[HeadSpec]) -> list[list[int]]:
     return list(stacks.values())
 
 
-def _fit_stack(heads: FittedHeads, members: list[int], data: _Data, progress: Progress | None) -> None:
-    """Train one stack and enter its results."""
+def _fit_stack(specs: Sequence[HeadSpec], data: _Data, progress: Progress) -> _FittedStack:
     started = time.perf_counter()
-    specs = [heads.specs[index] for index in members]
-    fit_one = _train if registry.describe(specs[0].method).trained else _constant
+    fit_one = _train if tuning_method(specs[0].method).trained else _constant
     parameters, epochs, correct = fit_one(specs, data, progress)
-    heads.stacks.append((members, parameters))
-    heads.epochs[members] = epochs.cpu().numpy()
-    heads.validation_accuracies[members] = correct.cpu().numpy() / len(data.val_y)
-    heads.seconds[members] = time.perf_counter() - started
+    accuracies = correct.cpu().numpy() / len(data.val_y)
+    return _FittedStack(parameters, epochs.cpu().numpy(), accuracies, time.perf_counter() - started)
 
 
-def _constant(specs: Sequence[HeadSpec], data: _Data, progress: Progress | None) -> tuple[Parameters, Tensor, Tensor]:
+def _join(specs: list[HeadSpec], stacks: list[list[int]], fitted: list[_FittedStack], data: _Data) -> FittedHeads:
+    """Return the results of all stacks in the order of the specifications."""
+    order = np.argsort([index for members in stacks for index in members])
+    seconds = [np.full(len(members), stack.seconds) for members, stack in zip(stacks, fitted, strict=True)]
+    return FittedHeads(
+        specs,
+        np.concatenate([stack.epochs for stack in fitted])[order],
+        np.concatenate([stack.validation_accuracies for stack in fitted])[order],
+        np.concatenate(seconds)[order],
+        [(members, stack.parameters) for members, stack in zip(stacks, fitted, strict=True)],
+        data.train_x.shape[1],
+        data.train_x.device,
+    )
+
+
+def _constant(specs: Sequence[HeadSpec], data: _Data, progress: Progress) -> tuple[Parameters, Tensor, Tensor]:
     """Return the heads of a method that is not trained: the same for every seed."""
     parameters = registry.complete(specs[0].method, specs[0].parameters)
     scores = registry.load(specs[0].method).scores(data.train_y, data.num_classes, parameters)
@@ -173,7 +208,7 @@ def _constant(specs: Sequence[HeadSpec], data: _Data, progress: Progress | None)
     return stacked, torch.zeros(len(specs), dtype=torch.int64), _correct(stacked, data)
 
 
-def _train(specs: Sequence[HeadSpec], data: _Data, progress: Progress | None) -> tuple[Parameters, Tensor, Tensor]:
+def _train(specs: Sequence[HeadSpec], data: _Data, progress: Progress) -> tuple[Parameters, Tensor, Tensor]:
     """Return the best parameters of each head, their epochs [H] and their numbers of correct validation samples [H]."""
     for spec in specs:
         _check_spec(spec)
@@ -184,22 +219,19 @@ def _train(specs: Sequence[HeadSpec], data: _Data, progress: Progress | None) ->
     best_correct = torch.full((len(specs),), -1, device=data.val_x.device)
     best_epoch = torch.zeros_like(best_correct)
     for epoch, orders in enumerate(_batch_orders(specs, len(data.train_x)), start=1):
-        loss = _train_epoch(parameters, optimiser, orders.to(data.train_x.device), specs, method, own, data)
+        _train_epoch(parameters, optimiser, orders.to(data.train_x.device), specs, method, own, data)
         correct = _correct(parameters, data)
         better = correct > best_correct
         best_correct = torch.where(better, correct, best_correct)
         best_epoch = torch.where(better, epoch, best_epoch)
         for name, value in parameters.items():
             best[name] = torch.where(better.view(-1, 1, 1), value.detach(), best[name])
-        if progress is not None:
-            accuracies = (correct / len(data.val_y)).tolist()
-            info = {"method": specs[0].method, "loss": loss.tolist(), "validation_accuracy": accuracies}
-            progress(epoch, specs[0].epochs, info)
+        progress.advance()
     return best, best_epoch, best_correct
 
 
 def _initial(specs: Sequence[HeadSpec], own: Mapping[str, Any], data: _Data) -> Parameters:
-    head = registry.describe(specs[0].method).head
+    head = tuning_method(specs[0].method).head
     values = initialise(head, data.train_x.shape[1], data.num_classes, own, [spec.seed for spec in specs])
     return {name: value.to(data.train_x.device).requires_grad_() for name, value in values.items()}
 
@@ -227,8 +259,8 @@ def _train_epoch(
     method: ModuleType,
     own: Mapping[str, Any],
     data: _Data,
-) -> Tensor:
-    """Take one step per mini-batch, the last one possibly smaller; return the losses [H] of the last step."""
+) -> None:
+    """Take one step per mini-batch, the last one possibly smaller."""
     values = list(parameters.values())
     try:
         for rows in orders.split(specs[0].batch_size, dim=1):
@@ -240,7 +272,6 @@ def _train_epoch(
         raise _diverged(specs) from error
     if not bool(torch.isfinite(losses).all()):
         raise _diverged(specs)
-    return losses.detach()
 
 
 @torch.no_grad()
@@ -261,14 +292,20 @@ def _to_device(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.tensor(np.ascontiguousarray(array, dtype=kind), device=device)
 
 
-def _check_data(split: str, features: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
-    if len(features) == 0 or features.ndim != 2 or len(features) != len(labels):
+def _check_features(split: str, features: np.ndarray, dimensions: int) -> None:
+    if features.ndim != 2 or features.shape[1] != dimensions:
         raise UserError(
-            f"the {split} split has features of shape {features.shape} and {len(labels)} labels; "
-            "needed are features [N, D] and N labels, N at least 1"
+            f"the {split} split has features of shape {features.shape}; needed are [N, {dimensions}], "
+            "as wide as the training features. Extract all splits again with one encoder."
         )
     if not np.isfinite(features).all():
         raise UserError(f"the {split} split has features that are not finite; extract them again")
+
+
+def _check_data(split: str, features: np.ndarray, labels: np.ndarray, num_classes: int, dimensions: int) -> None:
+    _check_features(split, features, dimensions)
+    if len(features) == 0 or len(features) != len(labels):
+        raise UserError(f"the {split} split has {len(features)} features and {len(labels)} labels; needed is one each")
     if labels.min() < 0 or labels.max() >= num_classes:
         raise UserError(
             f"the {split} split has labels from {labels.min()} to {labels.max()}; allowed are 0 to {num_classes - 1}"
@@ -277,15 +314,14 @@ def _check_data(split: str, features: np.ndarray, labels: np.ndarray, num_classe
 
 def _check_spec(spec: HeadSpec) -> None:
     checks = {
-        "learning_rate": spec.learning_rate > 0,
-        "weight_decay": spec.weight_decay >= 0,
-        "epochs": spec.epochs >= 1,
-        "batch_size": spec.batch_size >= 1,
+        "learning_rate": (0 < spec.learning_rate < math.inf, "positive and finite"),
+        "weight_decay": (0 <= spec.weight_decay < math.inf, "at least 0 and finite"),
+        "epochs": (spec.epochs >= 1, "at least 1"),
+        "batch_size": (spec.batch_size >= 1, "at least 1"),
     }
-    for name, allowed in checks.items():
-        if not allowed:
-            least = "positive" if name == "learning_rate" else "at least 0" if name == "weight_decay" else "at least 1"
-            raise UserError(f"method '{spec.method}': {name} is {getattr(spec, name)}; it must be {least}")
+    for name, (is_allowed, allowed) in checks.items():
+        if not is_allowed:
+            raise UserError(f"method '{spec.method}': {name} is {getattr(spec, name)}; it must be {allowed}")
 
 
 def _diverged(specs: Sequence[HeadSpec]) -> UserError:

@@ -33,6 +33,28 @@ def initialise(
     """Return the initial parameters of one `linear` or `mlp` head per seed, float32 on the CPU.
 
     A head's values depend on its own seed and its shape alone, so that it starts the same in every stack.
+
+    Parameters
+    ----------
+    head : str
+        `linear` or `mlp`.
+    dimensions, num_classes : int
+        D and C, the widths of the features and of the logits.
+    hyperparameters : mapping
+        The method's own; an `mlp` head needs `width`, its hidden units W over D.
+    seeds : sequence of int
+        One a head, H of them.
+
+    Returns
+    -------
+    dict of Tensor
+        `weight` [H, D, C] and `bias` [H, 1, C]; for `mlp` also `weight1` [H, D, W], `bias1` [H, 1, W], `weight2`
+        [H, W, D] and `bias2` [H, 1, D].
+
+    Raises
+    ------
+    UserError
+        If the width leaves no hidden unit.
     """
     shapes = {"weight": (dimensions, num_classes)}
     if head == "mlp":

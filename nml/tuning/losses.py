@@ -37,6 +37,10 @@ def consistency(features: Tensor, transformed: Tensor) -> Tensor:
         Frozen features F.
     transformed : Tensor [..., B, D]
         Transformed features Z, of the same width.
+
+    Returns
+    -------
+    Tensor [...]
     """
     distances = _directions(features) - _directions(transformed)
     return distances.square().sum(dim=-1).mean(dim=-1)
@@ -47,6 +51,16 @@ def covariance(transformed: Tensor) -> Tensor:
 
     For D > B the D x D matrix is never formed: ||C||_F equals the norm of the centred Gram matrix over B - 1, and the
     squared variances are subtracted. A batch of one sample has no covariance: its loss and gradient are zero.
+
+    Parameters
+    ----------
+    transformed : Tensor [..., B, D], floating point
+        Transformed features Z.
+
+    Returns
+    -------
+    Tensor [...]
+        At least 0, up to rounding.
     """
     return _Covariance.apply(transformed)
 
@@ -56,6 +70,17 @@ def dominant_singular_value(transformed: Tensor, k: int = 1) -> Tensor:
 
     For k > 1 it is minus the mean of the k largest normalised singular values (of all of them where fewer exist).
     An all-zero batch has loss and gradient zero; singular values that cannot be told from zero contribute none.
+
+    Parameters
+    ----------
+    transformed : Tensor [..., B, D], floating point
+        Transformed features Z.
+    k : int
+
+    Returns
+    -------
+    Tensor [...]
+        In [-1, 0], of the type of Z.
 
     Raises
     ------
@@ -68,7 +93,26 @@ def dominant_singular_value(transformed: Tensor, k: int = 1) -> Tensor:
 
 
 def nmtune(features: Tensor, transformed: Tensor, weight: float = 0.01, k: int = 1) -> Tensor:
-    """Return weight * (L_MSE + L_COV + L_SVD), what NMTune adds to the cross-entropy."""
+    """Return weight * (L_MSE + L_COV + L_SVD), what NMTune adds to the cross-entropy.
+
+    Parameters
+    ----------
+    features, transformed : Tensor [..., B, D], floating point
+        Frozen features F and transformed features Z.
+    weight : float
+        The weight of the sum of the three.
+    k : int
+        How many singular values count as dominant.
+
+    Returns
+    -------
+    Tensor [...]
+
+    Raises
+    ------
+    ValueError
+        If k is not positive.
+    """
     regularisers = consistency(features, transformed) + covariance(transformed)
     return weight * (regularisers + dominant_singular_value(transformed, k))
 

@@ -13,7 +13,7 @@ name: test
 pretraining:
   - {corpus: emoji, recipe: small, noise: {symmetric: [20]}}
 recipes:
-  small: {objective: supervised, architecture: resnet-mini, epochs: 1, batch_size: 8, learning_rate: 0.001}
+  small: {objective: supervised, architecture: resnet-mini, epochs: 2, batch_size: 8, learning_rate: 0.001}
 tasks: [emoji-domains, handwritten-digits]
 methods:
   majority: {}

@@ -1,6 +1,7 @@
 """The command line explains itself, and ends a user's error with its message and status 2."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import nml
 from nml.cli import main
 
+ROOT = Path(__file__).parents[2]
 COMMANDS = ["plan", "status", "query", "data"]
 
 
@@ -26,6 +28,17 @@ def test_the_help_of_a_command_has_examples(command: str, capsys: pytest.Capture
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert f"examples:\n  nml {command}" in capsys.readouterr().out
+
+
+def test_every_configuration_that_a_help_names_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ""
+    for arguments in ([], *([command] for command in COMMANDS)):
+        with pytest.raises(SystemExit):
+            main([*arguments, "--help"])
+        shown += capsys.readouterr().out
+    named = set(re.findall(r"[\w/.-]+\.yaml", shown))
+    assert "config.yaml" in named
+    assert all((ROOT / name).is_file() for name in named)
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +68,7 @@ def test_a_users_error_has_no_traceback(command: str, capsys: pytest.CaptureFixt
 
 def test_a_reader_that_stops_early_is_no_error() -> None:
     many = "\n".join(f"  - {{corpus: emoji, recipe: r{number}}}" for number in range(400))
-    recipe = "{objective: supervised, architecture: resnet-mini, epochs: 1, batch_size: 8, learning_rate: 0.001}"
+    recipe = "{objective: supervised, architecture: resnet-mini, epochs: 2, batch_size: 8, learning_rate: 0.001}"
     recipes = "\n".join(f"  r{number}: {recipe}" for number in range(400))
     Path("config.yaml").write_text(
         f"name: many\npretraining:\n{many}\nrecipes:\n{recipes}\ntasks: [emoji-domains]\nmethods: {{majority: {{}}}}\n"

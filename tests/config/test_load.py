@@ -1,13 +1,19 @@
 """A wrong value is refused, and the refusal names its place, what was given, what is allowed, and an example."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from nml import plugins
 from nml.config.load import check_config, load_config
+from nml.config.schema import Pretraining
 from nml.errors import UserError
+from nml.grid import Noise
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATIONS = [ROOT / "config.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
@@ -36,9 +42,26 @@ WRONG = {
     "architecture of the other objective": (
         "recipes.clip-mini.architecture",
         "resnet-mini",
-        "for a contrastive recipe the architecture 'resnet-mini' does not exist",
+        "'resnet-mini' serves supervised recipes, and this one is contrastive",
         "clip-mini",
     ),
+    "unknown architecture": (
+        "recipes.clip-mini.architecture",
+        "clip-maxi",
+        "the architecture 'clip-maxi' does not exist. Did you mean 'clip-mini'?",
+        "clip-mini",
+    ),
+    "warm-up as long as the training": ("recipes.clip-mini.warmup_epochs", 2, "leaves nothing of", "less than 2"),
+    "ratio that its address rounds": (
+        "pretraining.0.noise.symmetric.1",
+        12.3456789,
+        "12.3456789 was",
+        "at most 6 digits",
+    ),
+    "ratio that has no address": ("pretraining.0.noise.symmetric.1", 0.00001, "1e-05 was given", "at least 0.0001"),
+    "infinite learning rate": ("methods.lp.learning_rate", math.inf, "inf was given", "a finite number"),
+    "infinite value of a recipe": ("recipes.clip-mini.weight_decay", math.inf, "inf was given", "a finite number"),
+    "no number at all": ("recipes.clip-mini.gradient_clip", math.nan, "nan was given", "a finite number"),
     "recipe's name that is no folder": ("recipes.a/b", {}, "'a/b' was given", "match"),
     "no recipes": ("recipes", {}, "{} was given", "at least 1"),
     "decay rate of 1": ("recipes.clip-mini.betas.1", 1.0, "1.0 was given", "less than 1"),
@@ -59,6 +82,18 @@ WRONG = {
     "parameter of another method": ("methods.lp.weight", 1, "the key 'weight' does not exist", "learning_rate"),
     "parameter that YAML takes for text": ("methods.nmtune.weight", "1e-2", "'1e-2' was given", "write 0.001"),
     "yes for a parameter": ("methods.nmtune.weight", True, "True was given", "a number"),
+    "fraction for a whole parameter": ("methods.nmtune.k", 1.5, "1.5 was given", "a whole number, at least 1"),
+    "parameter below its bound": ("methods.nmtune.k", 0, "0 was given", "a whole number, at least 1"),
+    "negative weight": ("methods.nmtune.weight", -3, "-3 was given", "a number, at least 0"),
+    "infinite weight": ("methods.nmtune.weight", math.inf, "inf was given", "a number, at least 0"),
+    "head without width": ("methods.nmtune.width", 0, "0 was given", "a number, at least 0.1"),
+    "learning rate of what is not trained": (
+        "methods.majority.learning_rate",
+        3,
+        "'majority' is not trained",
+        "nothing",
+    ),
+    "parameter of what is not trained": ("methods.majority.weight", 3, "the key 'weight' does not exist", "nothing"),
     "nothing for a method": ("methods.lp", None, "None was given", "a valid dictionary"),
 }
 
@@ -88,7 +123,7 @@ def test_a_wrong_value_is_refused(values: dict[str, Any], where: str, value: Any
     assert "my.yaml" in message
     assert given in problem
     assert allowed in following.split("Allowed: ")[1].split("For example")[0]
-    assert following.split("For example: ")[1].strip()
+    assert "Allowed: (nothing)" in following or following.split("For example: ")[1].strip()
     assert "docs/config.md" in message
 
 
@@ -144,6 +179,40 @@ def test_numbers_may_be_written_with_an_exponent_without_a_dot(values: dict[str,
     """YAML 1.1 takes 1e-3 for text."""
     change(values, "recipes.clip-mini.learning_rate", "1e-3")
     assert check_config(values).recipes["clip-mini"].learning_rate == 0.001
+
+
+@given(st.integers(1, 10**6 - 1), st.integers(0, 4))
+def test_a_percent_that_is_accepted_is_the_one_in_the_address(digits: int, decimals: int) -> None:
+    percent = digits / 10**decimals
+    try:
+        [accepted] = Pretraining(corpus="emoji", recipe="r", noise={"symmetric": [percent]}).noise["symmetric"]
+    except ValidationError:
+        assert percent >= 100
+    else:
+        assert Noise.parse(str(Noise("symmetric", percent))).percent == percent == accepted
+
+
+def test_numbers_keep_their_kind(values: dict[str, Any]) -> None:
+    values["methods"]["nmtune"] |= {"k": 3, "weight": 1}
+    assert check_config(values).methods["nmtune"].model_extra == {"k": 3, "weight": 1}
+    assert isinstance(check_config(values).methods["nmtune"].model_extra["k"], int)
+
+
+def test_a_corpus_whose_noise_is_not_there_yet_is_refused_without_an_example(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "noise_kinds", lambda: {"symmetric": {"CORRUPTS": "labels"}})
+    change(values, "pretraining.1.noise", {"symmetric": [5]})
+    with pytest.raises(UserError, match=r"does not change the captions.*\n.*Allowed: \(nothing\)"):
+        check_config(values)
+
+
+def test_a_recipe_means_the_same_in_every_configuration_that_is_shipped() -> None:
+    """Encoders are addressed by the name of their recipe, and results of two configurations share a folder."""
+    seen: dict[str, Any] = {}
+    for path in CONFIGURATIONS:
+        for name, recipe in load_config(path).recipes.items():
+            assert seen.setdefault(name, recipe) == recipe, f"{path.name}: {name}"
 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)

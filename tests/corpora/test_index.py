@@ -1,5 +1,6 @@
 """A corpus is found, checked once and indexed; what is missing or broken is named."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,3 +109,13 @@ def test_missing_class_names_are_refused(tiny_corpus: Path) -> None:
 def test_shards_come_in_the_order_of_their_names(tiny_corpus: Path) -> None:
     names = [shard.name for shard in open_corpus("tiny").shards["train"]]
     assert names == [f"tiny-train-{number:02d}.tar{'.gz' * (number % 2)}" for number in range(4)]
+
+
+def test_a_whole_shard_that_is_not_the_listed_one_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
+    (tiny_corpus / "tiny-train-00.tar").write_bytes((tiny_corpus / "tiny-train-02.tar").read_bytes())
+    (tiny_corpus / "tiny-train-02.tar").unlink()
+    info = json.loads((tiny_corpus / "info.json").read_text())
+    info["splits"]["train"]["shards"] = [s for s in info["splits"]["train"]["shards"] if "02" not in s["file"]]
+    (tiny_corpus / "info.json").write_text(json.dumps(info))
+    with pytest.raises(UserError, match=r"tiny-train-00\.tar is whole, but is not the one"):
+        index_corpus(open_corpus("tiny"), tmp_path / "out")

@@ -8,7 +8,7 @@ from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
 from nml.errors import UserError
 from nml.grid import Encoder, Noise, encoder_dir
-from nml.pretraining.pretrain import initialise
+from nml.pretraining.control import initialise
 
 WIDTHS = {"resnet-mini": 128, "clip-mini": 128}
 OBJECTIVES = {"resnet-mini": "supervised", "clip-mini": "contrastive"}

@@ -7,7 +7,7 @@ from nml.features.store import Split, TaskFeatures
 
 
 def make_split(name: str, samples: int) -> Split:
-    random = np.random.default_rng(len(name))
+    random = np.random.default_rng(list(name.encode()))
     labels = random.integers(0, 3, samples)
     features = np.eye(8)[labels] + 0.2 * random.normal(size=(samples, 8))
     return Split(features.astype(np.float32), labels, [f"{name}/{index}" for index in range(samples)])

@@ -1,5 +1,7 @@
 """Rows of cells, predictions and spectra: their columns, order and values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -78,3 +80,11 @@ def test_columns_are_in_the_published_order():
     assert CELL_SCHEMA.names == [*encoder, "method", "fraction", "seed", "metric", "value", "n"]
     assert PREDICTIONS_SCHEMA.names == ["test_set", "fraction", "seed", "key", "label", "prediction"]
     assert SPECTRUM_SCHEMA.names == [*encoder, "n", "dim", "singular_values", "sve", "lsvr", "dominant_ratio"]
+
+
+def test_a_dominant_ratio_of_one_gives_zero_and_not_minus_zero(features, identity):
+    split = features.tests["sketch"]
+    ones = replace(split, features=np.eye(1, split.features.shape[1]).repeat(len(split.labels), axis=0))
+    row = table(spectrum_rows(replace(features, tests={"sketch": ones}), identity), SPECTRUM_SCHEMA)[0]
+    assert row["dominant_ratio"] == 1
+    assert (row["lsvr"], np.signbit(row["lsvr"])) == (0, False)

@@ -1,6 +1,7 @@
 """From features to cells: what is returned, what it depends on, and what it must not depend on."""
 
 import json
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_metadata_tell_how_each_seed_was_selected(features, identity):
     assert set(found["selected_epoch"]) == set(found["validation_accuracy"]) == {"0", "1"}
     assert all(1 <= epoch <= 3 for epoch in found["selected_epoch"].values())
     assert found["wall_seconds"] > 0
-    assert found["peak_memory_bytes"] > 0
+    assert 2**20 < found["process_peak_memory_bytes"] < 2**50
     assert results["majority"].metadata["hyperparameters"] == {}
 
 
@@ -79,6 +80,15 @@ def test_a_method_gets_the_same_cell_in_any_company(features, identity):
     together = evaluate(features, METHODS, SEEDS, identity)["nmtune"]
     alone = evaluate(features, {"nmtune": METHODS["nmtune"]}, SEEDS, identity)["nmtune"]
     assert together.cells == alone.cells
+
+
+def test_progress_is_logged_with_the_encoder_and_the_task(features, identity, caplog):
+    with caplog.at_level(logging.INFO, logger="nml"):
+        evaluate(features, METHODS, SEEDS, identity)
+    assert [record.getMessage().split("  ")[0] for record in caplog.records] == [
+        "tune emoji/resnet-mini/symmetric-20/s0 shapes"
+    ]
+    assert "6/6 epochs" in caplog.text
 
 
 def test_unknown_parameters_are_refused(features, identity):

@@ -48,3 +48,22 @@ def test_impossible_inputs_are_refused(metric):
         metric(np.array([0, 3]), np.array([0, 1]), 3)
     with pytest.raises(ValueError, match="predictions from -1"):
         metric(np.array([0, 1]), np.array([0, -1]), 3)
+
+
+@pytest.mark.parametrize("dtype", [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)])
+def test_the_width_of_the_integers_does_not_matter(dtype):
+    """Products of two classes leave the range of narrow types."""
+    classes = min(240, np.iinfo(dtype).max + 1)
+    random = np.random.default_rng(0)
+    labels = random.integers(0, classes, 3000)
+    predictions = np.where(random.random(3000) < 0.5, labels, random.integers(0, classes, 3000))
+    for metric in (accuracy, mean_per_class_accuracy, macro_f1):
+        expected = metric(labels, predictions, classes)
+        assert metric(labels.astype(dtype), predictions.astype(dtype), classes) == expected
+    assert expected == pytest.approx(f1_score(labels, predictions, average="macro"))
+
+
+@pytest.mark.parametrize("dtype", [float, bool, str, object])
+def test_classes_that_are_no_integers_are_refused(dtype):
+    with pytest.raises(ValueError, match=r"predictions have the type .*; they must be integers"):
+        accuracy(np.array([0, 1]), np.array([0, 1]).astype(dtype), 2)

@@ -12,8 +12,8 @@ from nml.features.cache import cached_features
 from nml.features.extract import extract_features
 from nml.features.store import load_features, save_features
 from nml.grid import Encoder, Noise
+from nml.pretraining.control import initialise
 from nml.pretraining.images import stack_images
-from nml.pretraining.pretrain import initialise
 from nml.tasks.task import open_task, read_split
 
 ADDRESS = "emoji/resnet-mini/untrained/s0"

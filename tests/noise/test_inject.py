@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import nml.noise
+from nml import plugins
 from nml.artifacts import read_json, sha256_file
 from nml.corpora.catalogue import open_corpus
 from nml.corpora.index import index_corpus
@@ -132,7 +133,8 @@ def test_a_new_kind_is_one_file_even_if_its_name_has_a_hyphen(monkeypatch: pytes
         return (labels + 1) % num_classes
 
     module = types.SimpleNamespace(next_class=next_class)
-    monkeypatch.setattr(inject, "noise_kinds", lambda: {"next-class": {"CORRUPTS": "labels"}})
+    for place in (inject, plugins):
+        monkeypatch.setattr(place, "noise_kinds", lambda: {"next-class": {"CORRUPTS": "labels"}})
     monkeypatch.setattr(nml.noise.importlib, "import_module", lambda name: {"nml.noise.kinds.next_class": module}[name])
     columns = {"key": np.array(["a", "b"], dtype=object), "label": np.array([0, 2], dtype=object)}
     assert inject.corrupt(columns, 3, Noise("next-class", 50), 0)["label"].tolist() == [1, 0]

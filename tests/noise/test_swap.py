@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,14 +13,14 @@ from hypothesis import strategies as st
 
 from nml.noise import swap
 
-RATIOS = st.floats(0, 1)
+RATIOS = st.integers(0, 10**4).map(lambda number: number / 10**4)
 SEEDS = st.integers(0, 2**32)
 KEYS = st.lists(st.text(max_size=5), unique=True, max_size=60)
 KNOWN = [0, 1, 2, 6, 3, 5, 7, 9, 8, 4]
 
 
-def count_of(ratio: float, total: int) -> int:
-    count = math.floor(ratio * total + 0.5)
+def mismatched(ratio: float, total: int) -> int:
+    count = math.floor(Fraction(str(ratio)) * total + Fraction(1, 2))
     return count if count > 1 else 0
 
 
@@ -28,7 +29,7 @@ def test_exactly_the_asked_number_of_samples_gets_a_foreign_caption(keys: list[s
     source = swap(keys, ratio, seed)
     assert source.dtype == np.int64
     assert sorted(source.tolist()) == list(range(len(keys)))
-    assert (source != np.arange(len(keys))).sum() == count_of(ratio, len(keys))
+    assert (source != np.arange(len(keys))).sum() == mismatched(ratio, len(keys))
 
 
 @given(KEYS, RATIOS, SEEDS)
@@ -60,7 +61,7 @@ def test_the_order_of_the_samples_does_not_matter(
     try:
         expected = swap(keys, ratio, seed, captions)
     except ValueError:
-        with pytest.raises(ValueError, match="equal"):
+        with pytest.raises(ValueError, match="receives it again"):
             swap([keys[i] for i in order], ratio, seed, shuffled)
         return
     assert (order[swap([keys[i] for i in order], ratio, seed, shuffled)] == expected[order]).all()
@@ -72,7 +73,7 @@ def test_nobody_gets_a_text_equal_to_their_own(captions: list[str], ratio: float
     chosen = np.flatnonzero(swap(keys, ratio, seed) != np.arange(len(keys)))
     most = max(Counter(captions[i] for i in chosen).values(), default=0)
     if 2 * most > len(chosen):
-        with pytest.raises(ValueError, match="more than half"):
+        with pytest.raises(ValueError, match="it may be that of half of them at most"):
             swap(keys, ratio, seed, captions)
         return
     source = swap(keys, ratio, seed, captions)
@@ -83,6 +84,11 @@ def test_nobody_gets_a_text_equal_to_their_own(captions: list[str], ratio: float
 def test_captions_that_all_differ_change_nothing() -> None:
     keys = [f"k{number}" for number in range(200)]
     assert (swap(keys, 0.3, 0) == swap(keys, 0.3, 0, captions=keys)).all()
+
+
+def test_too_many_equal_captions_are_named_with_their_number() -> None:
+    with pytest.raises(ValueError, match=r"'a cat' is that of 3 of the 4 samples to be mismatched.*another percent"):
+        swap(["a", "b", "c", "d"], 1, 0, captions=["a cat", "a dog", "a cat", "a cat"])
 
 
 def test_known_answer() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import math
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.stats import chisquare
 
 from nml.noise import symmetric
 
-RATIOS = st.floats(0, 1)
+RATIOS = st.integers(0, 10**4).map(lambda number: number / 10**4)
 SEEDS = st.integers(0, 2**32)
 KNOWN = [1, 1, 0, 0, 2, 2, 2, 0, 2, 0, 1, 1]
 
@@ -30,6 +31,10 @@ def balanced(count: int, num_classes: int) -> tuple[np.ndarray, list[str], int]:
     return np.arange(count) % num_classes, [f"image-{number}" for number in range(count)], num_classes
 
 
+def rounded(ratio: float, total: int) -> int:
+    return math.floor(Fraction(str(ratio)) * total + Fraction(1, 2))
+
+
 def naive(labels: np.ndarray, keys: list[str], num_classes: int, ratio: float, seed: int) -> list[int]:
     """Sort each class by a keyed hash, one sample at a time, and move the first of them by another hash."""
 
@@ -40,7 +45,7 @@ def naive(labels: np.ndarray, keys: list[str], num_classes: int, ratio: float, s
     noisy = labels.tolist()
     for label in range(num_classes):
         own = sorted((i for i in range(len(keys)) if labels[i] == label), key=lambda i: number("which", keys[i]))
-        for i in own[: math.floor(ratio * len(own) + 0.5)]:
+        for i in own[: rounded(ratio, len(own))]:
             others = [(label + step) % num_classes for step in range(1, num_classes)]
             noisy[i] = others[number("where", keys[i]) % len(others)]
     return noisy
@@ -54,7 +59,7 @@ def test_exactly_the_asked_share_of_each_class_is_wrong(data: tuple, ratio: floa
     assert ((noisy >= 0) & (noisy < num_classes)).all()
     for label in range(num_classes):
         own = labels == label
-        assert (noisy[own] != label).sum() == math.floor(ratio * own.sum() + 0.5)
+        assert (noisy[own] != label).sum() == rounded(ratio, int(own.sum()))
 
 
 @given(labelled(), RATIOS, RATIOS, SEEDS)

@@ -63,7 +63,17 @@ def make_cell(root: Path, encoder: Encoder, task: str, method: str, generator: n
             ]  # fmt: skip
     path = root / cell_path(encoder, task, method)
     write_parquet(path, {name: [row[name] for row in rows] for name in rows[0]})
+    make_predictions(path.with_suffix(".predictions.parquet"), task, generator)
     return path
+
+
+def make_predictions(path: Path, task: str, generator: np.random.Generator) -> None:
+    """Write two views each of ten drawings; a third of the predictions are right."""
+    blocks = [(name, seed, f"drawing{place // 2}__{place % 2}") for _, name in sets_of(task) for seed in SEEDS
+              for place in range(20)]  # fmt: skip
+    columns = dict(zip(("test_set", "seed", "key"), map(list, zip(*blocks, strict=True)), strict=True))
+    labels = generator.integers(0, 3, (2, len(blocks)))
+    write_parquet(path, {**columns, "fraction": [100] * len(blocks), "label": labels[0], "prediction": labels[1]})
 
 
 def make_spectrum(root: Path, encoder: Encoder, task: str, generator: np.random.Generator) -> Path:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from nml.reporting.averages import average_over_tasks
 from nml.reporting.reading import CELL_COLUMNS
+from nml.reporting.sampling import SAMPLING_KEY
 
 
 def cell_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
@@ -15,3 +17,12 @@ def cell_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
         "metric": "accuracy", "value": 0.5, "n": 100,
     }  # fmt: skip
     return pd.DataFrame([usual | row for row in rows])[CELL_COLUMNS]
+
+
+def averages_of(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
+    """Average hand-made cells whose `n` test images are all independent, with one prediction for each."""
+    cells = cell_rows(rows)
+    means = cells.groupby(SAMPLING_KEY).agg(share=("value", "mean"), n=("n", "min")).reset_index()
+    share = (means["n"] * means["share"] + 2) / (means["n"] + 4)
+    variance = share * (1 - share) / (means["n"] + 4)
+    return average_over_tasks(cells, means[SAMPLING_KEY].assign(clusters=means["n"], variance=variance))

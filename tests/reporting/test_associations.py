@@ -53,6 +53,27 @@ def test_more_encoders_than_can_be_permuted_exhaustively_are_sampled_alike_each_
     assert within_task_spearman(frame, "x", "y") == within_task_spearman(frame, "x", "y")
 
 
+def test_p_cannot_fall_below_one_over_the_permutations_tried():
+    x = np.tile(np.arange(9.0), (3, 1))
+    assert 1 / 5040 <= within_task_spearman(points(x, x), "x", "y").p <= 3 / 5040
+
+
+def test_luck_of_a_pretraining_seed_does_not_count():
+    generator = np.random.default_rng(3)
+    x, y = generator.normal(size=(2, 4, 4))
+    frames = [points(x + luck, y + luck).assign(pretrain_seed=seed) for seed, luck in enumerate((0.0, 9.0))]
+    found = within_task_spearman(pd.concat(frames), "x", "y")
+    assert found.spearman == pytest.approx(within_task_spearman(points(x, y), "x", "y").spearman, abs=0.05)
+    assert found.encoders == 8
+
+
+def test_encoders_are_exchanged_within_a_pretraining_seed():
+    x = np.tile(np.arange(3.0), (2, 1))
+    frames = [points(x, x).assign(pretrain_seed=seed) for seed in (0, 1)]
+    # Of 3! x 3! orders the identity alone and both seeds reversed are as extreme.
+    assert within_task_spearman(pd.concat(frames), "x", "y").p == pytest.approx(2 / 36)
+
+
 def test_two_encoders_give_no_correlation_and_incomplete_test_sets_are_left_out():
     x = np.arange(8.0).reshape(2, 4)
     assert np.isnan(within_task_spearman(points(x[:, :2], x[:, :2]), "x", "y").spearman)

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 from scipy.stats import t as student_t
 
 from nml.reporting.averages import average_over_tasks, results_per_task
+from nml.reporting.sampling import SAMPLING_KEY
 
-from .frames import cell_rows
+from .frames import averages_of, cell_rows
 
 
 def only_row(rows: list[dict[str, object]]) -> pd.Series:
-    averages = average_over_tasks(cell_rows(rows))
+    averages = averages_of(rows)
     assert len(averages) == 1
     return averages.iloc[0]
 
@@ -29,7 +30,7 @@ def test_every_task_counts_once_however_many_seeds_and_test_sets_it_has():
     assert (row["tasks"], row["cells"], row["pretrain_seeds"], row["tuning_seeds"]) == (2, 2, 1, 1)
 
 
-def test_out_of_domain_units_are_test_domains():
+def test_out_of_domain_units_are_the_test_domains_of_each_task():
     row = only_row(
         [
             {"group": "ood", "task": "from-a", "test_set": "c", "value": 0.2},
@@ -37,21 +38,19 @@ def test_out_of_domain_units_are_test_domains():
             {"group": "ood", "task": "from-a", "test_set": "b", "value": 0.9},
         ]
     )
-    assert row["value"] == pytest.approx((0.3 + 0.9) / 2)
-    assert (row["tasks"], row["cells"]) == (2, 2)
+    assert row["value"] == pytest.approx((0.2 + 0.4 + 0.9) / 3)
+    assert (row["tasks"], row["cells"]) == (3, 2)
 
 
 def test_groups_methods_metrics_and_noise_are_averaged_apart():
-    frame = cell_rows(
-        [
-            {},
-            {"method": "mlp"},
-            {"metric": "macro_f1"},
-            {"noise_kind": "symmetric", "noise_percent": 5.0},
-            {"group": "source", "task": "o"},
-        ]
-    )
-    assert len(average_over_tasks(frame)) == 5
+    rows = [
+        {},
+        {"method": "mlp"},
+        {"metric": "macro_f1"},
+        {"noise_kind": "symmetric", "noise_percent": 5.0},
+        {"group": "source", "task": "o"},
+    ]
+    assert len(averages_of(rows)) == 5
 
 
 def test_interval_of_one_test_set_is_the_binomial_one_around_the_plain_mean():
@@ -103,7 +102,7 @@ def test_test_sets_of_one_task_share_the_head_so_its_luck_does_not_cancel():
 @given(st.floats(0, 1), st.integers(10, 10_000), st.integers(2, 10))
 def test_interval_widens_with_fewer_samples_and_holds_the_mean(value: float, samples: int, times: int):
     sizes = [{"recipe": "few", "n": samples}, {"recipe": "many", "n": samples * times}]
-    averages = average_over_tasks(cell_rows({"value": value} | size for size in sizes)).set_index("recipe")
+    averages = averages_of({"value": value} | size for size in sizes).set_index("recipe")
     assert (averages["low"].between(0, value) & averages["high"].between(value, 1)).all()
     width = averages["high"] - averages["low"]
     assert width["few"] > width["many"]
@@ -121,7 +120,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
              "value": float(np.clip(drawn[task] + seeds[task, seed], 0, 1))}
             for task in range(3) for seed in range(4)
         ]  # fmt: skip
-    averages = average_over_tasks(cell_rows(frames))
+    averages = averages_of(frames)
     covered = averages["low"].le(truth.mean()) & averages["high"].ge(truth.mean())
     assert 0.92 <= covered.mean() <= 0.99
 
@@ -134,3 +133,21 @@ def test_per_task_gives_mean_and_standard_deviation_over_seeds():
     assert rows["std"].iloc[0] == pytest.approx(np.std([0.5, 0.7], ddof=1))
     assert np.isnan(rows["std"].iloc[1])
     assert rows["seeds"].tolist() == [2, 1]
+
+
+def test_per_task_deviation_is_across_pretraining_seeds_where_there_are_several():
+    rows = [
+        {"pretrain_seed": encoder, "seed": seed, "value": value}
+        for encoder, values in enumerate([(0.4, 0.6), (0.6, 0.8)])
+        for seed, value in enumerate(values)
+    ]
+    row = results_per_task(cell_rows(rows)).iloc[0]
+    assert row["std"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert (row["seeds"], row["pretrain_seeds"]) == (4, 2)
+
+
+def test_the_sampling_variance_of_clustered_images_widens_the_interval():
+    cells = cell_rows([{"value": 0.8, "n": 400}])
+    sampling = cells[SAMPLING_KEY].assign(clusters=100, variance=0.0016)
+    row = average_over_tasks(cells, sampling).iloc[0]
+    assert row["high"] - row["value"] == pytest.approx(1.959964 * 0.04, rel=1e-5)

@@ -3,13 +3,12 @@ import pytest
 from PIL import Image
 
 from nml.errors import UserError
-from nml.reporting.averages import average_over_tasks
-from nml.reporting.figures import draw_figures, noise_curves
+from nml.reporting.figures import draw_figures, noise_curves, spectrum_decay
 from nml.reporting.labels import FIGURES
 from nml.reporting.report import write_report
 from nml.reporting.tables import build_tables, read_table
 
-from .frames import cell_rows
+from .frames import averages_of
 
 
 def test_every_figure_is_written_as_png_and_pdf_of_printable_size(figures_dir):
@@ -42,15 +41,40 @@ def test_controls_are_lines_when_near_and_words_when_far():
         for task in "ab"
     ]
     controls = [
-        {"corpus": "emoji", "noise_kind": "untrained", "value": 0.55, "n": 2000},
+        {"noise_kind": "untrained", "value": 0.55, "n": 2000},
         {"method": "majority", "value": 0.1, "n": 2000},
     ]
     key = ("emoji", "resnet-mini", "symmetric")
-    figure = noise_curves(average_over_tasks(cell_rows([*rows, *controls])), {key: "a title"})
+    figure = noise_curves(averages_of([*rows, *controls]), {key: "a title"})
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.texts] == ["↓ majority class: 10.0"]
     assert any(line.get_label() == "untrained, LP" for line in axes.lines)
     assert axes.get_ylim()[0] < 55 < axes.get_ylim()[1]
+
+
+def test_each_corpus_has_its_own_untrained_control():
+    rows = [
+        {"corpus": corpus, "noise_kind": kind, "noise_percent": percent, "value": value, "n": 2000}
+        for corpus, control in (("emoji", 0.61), ("icons", 0.66))
+        for kind, percent, value in (("clean", 0.0, 0.7), ("symmetric", 10.0, 0.6), ("untrained", 0.0, control))
+    ]
+    names = {(corpus, "resnet-mini", "symmetric"): corpus for corpus in ("emoji", "icons")}
+    figure = noise_curves(averages_of(rows), names)
+    levels = [line.get_ydata()[0] for axes in figure.axes for line in axes.lines if line.get_label() == "untrained, LP"]
+    assert levels == pytest.approx([61, 66])
+
+
+def test_the_spectrum_of_a_corpus_is_drawn_beside_its_own_control():
+    shares = pd.DataFrame(
+        {"corpus": corpus, "recipe": "r", "noise_kind": kind, "noise_percent": percent, "rank": rank,
+         "share": share / rank, "test_sets": 1}
+        for corpus, control in (("emoji", 0.3), ("icons", 0.4))
+        for kind, percent, share in (("clean", 0.0, 0.5), ("symmetric", 10.0, 0.6), ("untrained", 0.0, control))
+        for rank in (1, 2)
+    )  # fmt: skip
+    figure = spectrum_decay(shares, {(corpus, "r", "symmetric"): corpus for corpus in ("emoji", "icons")})
+    dashed = [[line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"] for axes in figure.axes]
+    assert dashed == [[0.3], [0.4]]
 
 
 def test_a_missing_table_is_named(tmp_path):

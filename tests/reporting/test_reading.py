@@ -69,3 +69,14 @@ def test_singular_values_are_averaged_after_normalising_and_cut_to_the_shortest(
     assert found["rank"].tolist() == [1, 2]
     assert found["share"].tolist() == pytest.approx([(0.75 + 0.5) / 2, (0.25 + 0.25) / 2])
     assert found["test_sets"].tolist() == [2, 2]
+
+
+def test_a_test_set_with_several_pretraining_seeds_is_counted_once(tmp_path):
+    noise = {"corpus": "emoji", "recipe": "r", "noise_kind": "clean", "noise_percent": 0.0}
+    rows = [
+        {**noise, "pretrain_seed": seed, "task": task, "group": "id", "test_set": "t", "singular_values": [3.0, 1.0]}
+        for seed in (0, 1)
+        for task in "ab"
+    ]
+    found = read_singular_values([write(tmp_path / "spectrum.parquet", pd.DataFrame(rows))])
+    assert found["test_sets"].tolist() == [2, 2]

@@ -1,5 +1,6 @@
 """Tasks on disk: what is read, and what is refused."""
 
+import json
 import shutil
 
 import pytest
@@ -62,3 +63,16 @@ def test_a_task_that_is_not_on_disk_is_named(digits):
     shutil.rmtree(digits.path)
     with pytest.raises(UserError, match="task 'handwritten-digits' is not on disk"):
         open_task("handwritten-digits")
+
+
+def test_a_split_with_fewer_samples_than_listed_is_refused(digits):
+    info = json.loads((digits.path / "info.json").read_text())
+    info["splits"]["val"]["samples"] += 1
+    (digits.path / "info.json").write_text(json.dumps(info))
+    with pytest.raises(UserError, match=r"val holds \d+ samples, but info\.json lists"):
+        list(read_split(digits, "val"))
+
+
+def test_an_unknown_task_is_named():
+    with pytest.raises(UserError, match="there is no task 'handwriting'"):
+        open_task("handwriting")

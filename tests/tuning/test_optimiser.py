@@ -23,7 +23,7 @@ def reference(start: torch.Tensor, rate: float, decay: float) -> torch.Tensor:
 
 
 def test_every_head_moves_as_under_torch_adamw_with_cosine_schedule():
-    start = torch.randn(3, 4, 5, dtype=torch.float64)
+    start = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     stacked = start.clone()
     optimiser = AdamW([stacked], torch.tensor(RATES).double(), torch.tensor(DECAYS).double(), STEPS)
     for _ in range(STEPS):
@@ -34,7 +34,7 @@ def test_every_head_moves_as_under_torch_adamw_with_cosine_schedule():
 
 
 def test_a_head_without_decay_is_untouched_by_its_neighbours():
-    start = torch.randn(3, 4)
+    start = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     together, alone = start.clone(), start[:1].clone()
     stacked = AdamW([together], torch.tensor(RATES), torch.tensor(DECAYS), STEPS)
     single = AdamW([alone], torch.tensor(RATES[:1]), torch.tensor(DECAYS[:1]), STEPS)

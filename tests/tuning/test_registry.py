@@ -1,59 +1,17 @@
-"""Methods are found and described from their files, without torch."""
-
-import subprocess
-import sys
+"""A method's code is found by its name, and its hyper-parameters are completed and checked."""
 
 import pytest
 
+from nml import plugins
 from nml.errors import UserError
 from nml.tuning import registry
 
-METHOD = '"""A method."""\nTRAINED = True\nHEAD = "linear"\nPARAMETERS = {"weight": 0.5}\n'
 
-
-def test_the_paper_methods_are_there():
-    methods = registry.available()
-    assert {"majority", "lp", "mlp", "nmtune"} <= methods.keys()
-    assert not methods["majority"].trained
-    assert methods["nmtune"] == registry.MethodSpec("nmtune", True, "mlp", {"weight": 0.01, "k": 1, "width": 1.0})
-
-
-@pytest.mark.parametrize("name", registry.available())
+@pytest.mark.parametrize("name", plugins.tuning_methods())
 def test_every_method_keeps_its_interface(name):
     module = registry.load(name)
     assert module.__doc__
-    assert callable(module.loss if registry.describe(name).trained else module.scores)
-
-
-def test_looking_at_methods_does_not_import_torch():
-    code = "import sys; from nml.tuning import registry; registry.available(); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_a_method_is_one_file_and_a_dash_in_its_name_an_underscore(tmp_path):
-    (tmp_path / "my_method.py").write_text(METHOD)
-    (tmp_path / "_helper.py").write_text("")
-    assert registry.available(tmp_path) == {
-        "my-method": registry.MethodSpec("my-method", True, "linear", {"weight": 0.5})
-    }
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("TRAINED = True\n", "", "TRAINED"),
-        ('{"weight": 0.5}', 'dict(weight="no literal")', "PARAMETERS"),
-        ('"linear"', '"conv"', "allowed: constant, linear, mlp"),
-        ('"linear"', '"constant"', "not trained"),
-        ('"linear"', '"mlp"', "width"),
-        ('"weight"', '"epochs"', "leave it out"),
-    ],
-)
-def test_a_wrong_method_file_is_refused_with_its_name(tmp_path, old, new, message):
-    (tmp_path / "wrong.py").write_text(METHOD.replace(old, new))
-    with pytest.raises(UserError, match=message) as caught:
-        registry.available(tmp_path)
-    assert "wrong.py" in str(caught.value)
+    assert callable(module.loss if plugins.tuning_method(name).trained else module.scores)
 
 
 def test_unknown_names_are_refused_with_the_nearest_known():
@@ -65,3 +23,11 @@ def test_unknown_names_are_refused_with_the_nearest_known():
 
 def test_given_parameters_replace_defaults():
     assert registry.complete("nmtune", {"k": 5}) == {"weight": 0.01, "k": 5, "width": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"), [({"k": 0}, "a whole number, at least 1"), ({"weight": "1"}, "a number")]
+)
+def test_values_that_a_method_does_not_allow_are_refused(given, allowed):
+    with pytest.raises(UserError, match=f"method 'nmtune': .* it must be {allowed}"):
+        registry.complete("nmtune", given)

@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ["Snakefile", "config.yaml", *"data envs nml presets profiles report rules workflow_scripts".split()]
+SOURCES = [
+    "Snakefile",
+    "config.yaml",
+    "data",
+    "envs",
+    "nml",
+    "presets",
+    "profiles",
+    "report",
+    "rules",
+    "workflow_scripts",
+]
 
 
 @dataclass(frozen=True)

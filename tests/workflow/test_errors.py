@@ -42,4 +42,4 @@ def test_a_truncated_shard_is_named(project):
 def test_an_unknown_recipe_in_a_target_is_named(project):
     target = "results/encoders/emoji/resnet-maxi/clean/s0/model.safetensors"
     output = project.snakemake("--dry-run", "--", target, fails=True)
-    assert "recipe 'resnet-maxi' is not in the configuration" in output
+    assert "there is no recipe in the configuration 'resnet-maxi'" in output

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.workflow
-PAIR = "emoji/clip-mini/swap-20/s0/handwritten-digits"
+PAIR = "emoji/clip-smoke/swap-20/s0/handwritten-digits"
 TARGET = f"results/cells/{PAIR}/nmtune.parquet"
 
 
-def run_until(project, ready: Callable[[Path], bool]) -> None:
-    """Start Snakemake on the target and kill it and all its jobs, without warning, once `ready`."""
+def run_until(project, ready: Callable[[Path], bool], group: bool = True) -> None:
+    """Start Snakemake on the target and kill it without warning once `ready`: with all its jobs, or it alone."""
     process = subprocess.Popen(
         project.command("--", TARGET),
         cwd=project.path,
@@ -29,7 +29,7 @@ def run_until(project, ready: Callable[[Path], bool]) -> None:
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
+    (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -40,7 +40,7 @@ def log_has(path: str) -> Callable[[Path], bool]:
 STAGES = {
     "index": log_has("index_corpus/emoji.log"),
     "noise": log_has("inject_noise/emoji/swap-20.log"),
-    "pretraining": lambda results: (results / "progress/emoji/clip-mini/swap-20/s0.safetensors").is_file(),
+    "pretraining": lambda results: (results / "progress/emoji/clip-smoke/swap-20/s0.safetensors").is_file(),
     "features": log_has(f"tune/{PAIR}.log"),
     "tuning": lambda results: (results / f"features/{PAIR}/meta.json").is_file(),
 }
@@ -54,7 +54,15 @@ def test_killed_in_every_stage_the_cells_are_those_of_a_calm_run(project, finish
     made = project.cells()
     assert len(made) == 8, "four methods, each with its predictions"
     assert {path: made[path] == calm[path] for path in made} == dict.fromkeys(made, True)
-    assert not [path for path in (project.path / "results").rglob("*.tmp*") if "cells" in path.parts]
+    assert not list((project.path / "results").rglob(".*.tmp*"))
+
+
+def test_a_job_that_outlives_a_killed_snakemake_is_waited_for(project, finished):
+    run_until(project, STAGES["pretraining"], group=False)
+    output = project.snakemake("--", TARGET)
+    assert "waiting for an earlier run of this job to end" in output
+    made = project.cells()
+    assert made == {path: cell for path, cell in finished.cells().items() if path in made}
 
 
 def test_a_second_run_in_the_same_folder_is_refused(project):

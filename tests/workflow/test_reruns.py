@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 
-from tests.workflow.conftest import Project, copy_sources
+from tests.workflow.conftest import SOURCES, Project, copy_sources
 
 pytestmark = pytest.mark.workflow
-CELL = "results/cells/emoji/resnet-mini/symmetric-20/s0/handwritten-digits/lp.parquet"
+CELL = "results/cells/emoji/resnet-smoke/symmetric-20/s0/handwritten-digits/lp.parquet"
 AGGREGATES = {"build_tables": 1, "draw_figures": 1, "write_report": 1}
 
 
@@ -26,8 +26,8 @@ def test_a_finished_run_has_nothing_to_do(rerun):
 
 
 def test_touching_every_source_changes_nothing(rerun):
-    for folder in ("nml", "workflow_scripts", "rules", "data"):
-        for path in (rerun.path / folder).rglob("*"):
+    for name in SOURCES:
+        for path in [rerun.path / name, *(rerun.path / name).rglob("*")]:
             os.utime(path)
     assert rerun.jobs() == {}
 
@@ -47,7 +47,9 @@ def test_a_docstring_changes_nothing_and_a_loss_only_what_it_shapes(rerun):
 
 def test_a_changed_loss_reuses_the_features(rerun):
     edit(rerun, "nml/tuning/methods/mlp.py", r"return cross_entropy", "return 2 * cross_entropy")
-    features = rerun.path / "results/features/emoji/resnet-mini/symmetric-20/s0/handwritten-digits/features.safetensors"
+    features = (
+        rerun.path / "results/features/emoji/resnet-smoke/symmetric-20/s0/handwritten-digits/features.safetensors"
+    )
     before = features.stat().st_mtime_ns
     output = rerun.snakemake("--", CELL)
     assert "are in the cache" in output
@@ -55,13 +57,34 @@ def test_a_changed_loss_reuses_the_features(rerun):
 
 
 def test_a_noise_kind_reaches_only_its_own_encoders(rerun):
-    edit(rerun, "nml/noise/kinds/swap.py", r"symmetric|0\.5\)", "0.5 + 1)")
-    assert rerun.jobs()["inject_noise"] == 1
+    edit(rerun, "nml/noise/kinds/swap.py", r"def swap\(", "SHIFT = 0\n\n\ndef swap(")
+    assert rerun.jobs() == {"inject_noise": 1, "pretrain": 1, "tune": 2, **AGGREGATES}
 
 
 def test_a_hyperparameter_reruns_what_it_shapes(rerun):
     edit(rerun, "presets/smoke.yaml", r"weight: 0\.01", "weight: 0.02")
     assert rerun.jobs() == {"tune": 12, **AGGREGATES}
+
+
+def test_a_recipe_and_an_architecture_reach_only_their_encoders(rerun):
+    edit(rerun, "presets/smoke.yaml", r"learning_rate: 0\.002", "learning_rate: 0.003")
+    expected = {"initialise_encoder": 1, "pretrain": 2, "tune": 6, **AGGREGATES}
+    assert rerun.jobs() == expected
+    edit(rerun, "presets/smoke.yaml", r"learning_rate: 0\.003", "learning_rate: 0.002")
+    assert rerun.jobs() == {}
+    edit(rerun, "nml/pretraining/architectures/resnet_mini.py", r"stem_width=32", "stem_width=16")
+    assert rerun.jobs() == expected
+
+
+def test_a_catalogue_entry_reaches_what_it_describes(rerun):
+    edit(rerun, "nml/tasks/catalogue.yaml", r"test-outline: ood", "test-outline: robustness")
+    assert rerun.jobs() == {"tune": 6, **AGGREGATES}
+
+
+def test_words_for_users_change_nothing(rerun):
+    edit(rerun, "nml/progress.py", "a second", "each second")
+    edit(rerun, "nml/jobs.py", "waiting for", "still waiting for")
+    assert rerun.jobs() == {}
 
 
 def test_a_deleted_cell_is_made_again_byte_for_byte_with_the_aggregates_alone(rerun):
@@ -77,5 +100,5 @@ def test_one_cell_needs_only_what_it_stands_on(project):
 
 
 def test_an_untrained_cell_needs_no_noise(project):
-    target = "results/cells/emoji/clip-mini/untrained/s0/handwritten-digits/mlp.parquet"
+    target = "results/cells/emoji/clip-smoke/untrained/s0/handwritten-digits/mlp.parquet"
     assert project.jobs(target) == {"index_corpus": 1, "initialise_encoder": 1, "tune": 1}

@@ -26,7 +26,7 @@ CONTRACT = [
 
 def test_every_output_of_the_contract_is_there(finished):
     results = finished.path / "results"
-    encoder, task = "emoji/resnet-mini/symmetric-20/s0", "emoji-domains"
+    encoder, task = "emoji/resnet-smoke/symmetric-20/s0", "emoji-domains"
     for path in [
         "noise/emoji/symmetric-20/manifest.json",
         f"encoders/{encoder}/model.safetensors",
@@ -55,7 +55,7 @@ def test_nothing_half_written_or_unfinished_is_left(finished):
 
 
 def test_cells_have_the_columns_of_the_contract(finished):
-    cell = pq.read_table(finished.path / "results/cells/emoji/clip-mini/swap-20/s0/emoji-domains/lp.parquet")
+    cell = pq.read_table(finished.path / "results/cells/emoji/clip-smoke/swap-20/s0/emoji-domains/lp.parquet")
     assert cell.column_names == CONTRACT
     assert set(cell["group"].to_pylist()) == {"source", "ood"}
     assert set(cell["test_set"].to_pylist()) == {"test", "test-shaded", "test-3d", "test-sketch", "test-outline"}
@@ -71,7 +71,7 @@ def test_the_tables_hold_both_controls(finished):
 
 
 def test_predictions_give_the_cell_back(finished):
-    folder = finished.path / "results/cells/emoji/resnet-mini/clean/s0/handwritten-digits"
+    folder = finished.path / "results/cells/emoji/resnet-smoke/clean/s0/handwritten-digits"
     predictions = pq.read_table(folder / "mlp.predictions.parquet").to_pandas()
     predictions = predictions[predictions["seed"] == 1]
     cell = pq.read_table(folder / "mlp.parquet").to_pandas()

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nml.noise.kinds._counts import count_of
 from nml.seeds import hash_keys
 
 CORRUPTS = "labels"
 
 
 def symmetric(labels: np.ndarray, keys: Sequence[str], num_classes: int, ratio: float, seed: int) -> np.ndarray:
-    """Return labels of which exactly round(ratio * n_c) are wrong in each class c with n_c samples.
+    """Return labels of which exactly ratio * n_c, halves rounded up, are wrong in each class c with n_c samples.
 
     Which samples change, and to what, is a function of (seed, key): a sample that is wrong at one ratio is wrong, and
     wrong in the same way, at every higher one.
@@ -39,7 +40,8 @@ def symmetric(labels: np.ndarray, keys: Sequence[str], num_classes: int, ratio: 
     labels = np.asarray(labels, dtype=np.int64)
     _require_valid(labels, keys, num_classes, ratio)
     rank = rank_within(labels, hash_keys(keys, salt=f"symmetric/which/{seed}"))
-    quota = np.floor(ratio * np.bincount(labels, minlength=num_classes) + 0.5).astype(np.int64)
+    sizes = np.bincount(labels, minlength=num_classes).tolist()
+    quota = np.array([count_of(ratio, size) for size in sizes], dtype=np.int64)
     step = 1 + (hash_keys(keys, salt=f"symmetric/where/{seed}") % np.uint64(num_classes - 1)).astype(np.int64)
     return np.where(rank < quota[labels], (labels + step) % num_classes, labels)
 

@@ -11,14 +11,14 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from nml.plugins import architectures
+from nml.plugins import architectures, module_name
 
 
 def load(name: str) -> ModuleType:
     """Import an architecture by its name, such as `resnet-mini`."""
     if name not in architectures():
         raise ValueError(f"architecture '{name}' does not exist; allowed are {', '.join(architectures())}.")
-    return importlib.import_module(f"nml.pretraining.architectures.{name.replace('-', '_')}")
+    return importlib.import_module(module_name("pretraining/architectures", name))
 
 
 def feature_function(model: nn.Module, architecture: ModuleType) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -10,6 +10,7 @@ from nml.tuning.losses import cross_entropy
 TRAINED = True
 HEAD = "mlp"
 PARAMETERS = {"width": 1.0}
+BOUNDS = {"width": (0.1, None)}
 
 
 def loss(batch: Batch, parameters: Mapping[str, float]) -> Tensor:

@@ -10,6 +10,7 @@ from nml.tuning.losses import cross_entropy, nmtune
 TRAINED = True
 HEAD = "mlp"
 PARAMETERS = {"weight": 0.01, "k": 1, "width": 1.0}
+BOUNDS = {"weight": (0, None), "k": (1, None), "width": (0.1, None)}
 
 
 def loss(batch: Batch, parameters: Mapping[str, float]) -> Tensor:
