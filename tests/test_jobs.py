@@ -1,6 +1,9 @@
 """A job has a log of its own; a user's error ends it with the message alone, another error with its traceback."""
 
 import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,3 +60,27 @@ def test_a_new_try_starts_a_new_log(snakemake: SimpleNamespace) -> None:
         with job(snakemake):
             logger.info(text)
     assert text_of(snakemake) == "second\n"
+
+
+HOLD = """
+import fcntl, sys, time
+lock = open(sys.argv[1], "wb")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_job_waits_for_an_earlier_run_of_itself(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".snakemake/nml-locks").mkdir(parents=True)
+    (tmp_path / "results").mkdir()
+    lock = tmp_path / ".snakemake/nml-locks/results+a.log"
+    arguments = [sys.executable, "-c", HOLD, str(lock)]
+    earlier = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert earlier.stdout.readline() == "held\n"
+    # The earlier run ends only when the later one has begun to wait.
+    threading.Timer(0.5, earlier.stdin.close).start()
+    with job(SimpleNamespace(rule="tune", log=["results/a.log"])):
+        assert earlier.wait(timeout=5) == 0
+    assert "waiting for an earlier run of this job to end (results/a.log)" in capsys.readouterr().err

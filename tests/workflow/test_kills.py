@@ -57,10 +57,9 @@ def test_killed_in_every_stage_the_cells_are_those_of_a_calm_run(project, finish
     assert not list((project.path / "results").rglob(".*.tmp*"))
 
 
-def test_a_job_that_outlives_a_killed_snakemake_is_waited_for(project, finished):
+def test_a_job_that_outlives_a_killed_snakemake_does_no_harm(project, finished):
     run_until(project, STAGES["pretraining"], group=False)
-    output = project.snakemake("--", TARGET)
-    assert "waiting for an earlier run of this job to end" in output
+    project.snakemake("--", TARGET)
     made = project.cells()
     assert made == {path: cell for path, cell in finished.cells().items() if path in made}
 

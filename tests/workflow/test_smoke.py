@@ -93,4 +93,4 @@ def test_each_job_has_a_log_and_a_benchmark(finished):
     logs = {path.relative_to(results / "logs").with_suffix("") for path in results.glob("logs/**/*.log")}
     benchmarks = {p.relative_to(results / "benchmarks").with_suffix("") for p in results.glob("benchmarks/**/*.jsonl")}
     assert logs == benchmarks
-    assert len(logs) == 1 + 4 + 4 + 2 + 12 + 3
+    assert len(logs) == 1 + 3 + 4 + 2 + 12 + 3
