@@ -15,7 +15,8 @@ from builder.attribution import write_attribution
 from builder.compare import differences
 from builder.concepts import pretraining_concepts
 from builder.corpus import build_corpus
-from builder.drawings import Drawings, read_emoji
+from builder.drawings import CORPUS_VENDORS, VENDORS, Drawings, read_emoji
+from builder.samples import Task
 from builder.shards import write_corpus, write_task
 from builder.sheets import write_sheets
 from builder.sources import Packages
@@ -31,6 +32,15 @@ CORPUS_ABOUT = {
 }
 
 
+def used_for(tasks: list[Task]) -> dict[str, list[str]]:
+    """Return package -> the corpus and tasks that use it."""
+    used = {package: ["corpus"] for package in [*(VENDORS[v] for v in CORPUS_VENDORS), "emojibase-data"]}
+    for task in tasks:
+        for package in task.sources:
+            used.setdefault(package, []).append(task.name)
+    return used
+
+
 def build(packages: Packages, data: Path, sheets: Path) -> None:
     """Write the whole data set below `data` and the contact sheets into `sheets`."""
     drawings = Drawings(packages)
@@ -38,10 +48,11 @@ def build(packages: Packages, data: Path, sheets: Path) -> None:
     chosen = pretraining_concepts({e.concept: e.subgroup for e in reversed(emoji)})
     classes, splits = build_corpus([e for e in emoji if e.concept in chosen], drawings)
     write_corpus(data / "corpora" / "emoji", "emoji", classes, splits, CORPUS_ABOUT)
-    tasks = build_tasks(packages, drawings, [e for e in emoji if e.concept not in chosen])
+    names = [e.name for e in emoji if e.concept in chosen]
+    tasks = build_tasks(packages, drawings, [e for e in emoji if e.concept not in chosen], names)
     for task in tasks:
         write_task(data / "tasks" / task.name, task)
-    write_attribution(packages, data)
+    write_attribution(packages, data, used_for(tasks))
     write_sheets(sheets, classes, splits, tasks)
 
 

@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 
+import numpy as np
 from PIL import Image
 
 from .images import flatten, ink_fraction, render_svg, shrink
-from .samples import Sample, Task, partition, shuffled, unit
+from .samples import Sample, Task, partition, shuffled
 from .sources import Packages
 
 ROOT = "usr/share/openclipart/svg/"
@@ -33,6 +34,15 @@ FOLDERS = {
     "weather sign": "signs_and_symbols/weather",
 }
 MAX_PER_CLASS = 80
+VARIANT_WORDS = frozenset(
+    """
+    alt black blue brown bw color colour coloured contour green grey label labels lemon lime line orange outline
+    pink purple red simple stylized white yellow
+    """.split()  # noqa: SIM905
+)
+SAME_DRAWING = 0.92
+CUT_NAME = 12
+LARGE_SERIES = 8
 PIXELS_PER_UNIT = {"": 1.0, "px": 1.0, "pt": 1.25, "pc": 15.0, "mm": 3.543307, "cm": 35.43307, "in": 90.0}
 
 
@@ -63,11 +73,13 @@ def _draw(data: bytes) -> Image.Image | None:
     return small if ink_fraction(small) > 0.06 else None
 
 
-def _stem(path: str) -> str:
-    """Return a file's name without number and extension: one author's numbered series is one unit."""
-    name = path.rsplit("/", 1)[1].removesuffix(".svg").lower()
-    name = re.sub(r"[^a-z0-9]+", "-", name).strip("-")
-    return re.sub(r"-?\d+$", "", name) or name
+def _stem(name: str) -> str:
+    """Return a file's name without numbers and words for variants: a series, or a drawing in two styles, is one unit.
+
+    `cone-alt3-bw` and `cone` give `cone`.
+    """
+    words = [re.sub(r"\d+$", "", word) for word in name.split("-")]
+    return "-".join(word for word in words if word and word not in VARIANT_WORDS) or name
 
 
 def _class_drawings(files: dict[str, bytes], homes: Counter[str], folder: str) -> dict[str, Image.Image]:
@@ -84,24 +96,65 @@ def _class_drawings(files: dict[str, bytes], homes: Counter[str], folder: str) -
             continue
         seen.add(image.tobytes())
         name = re.sub(r"[^a-z0-9]+", "-", path.removeprefix(ROOT).removesuffix(".svg").lower())
-        drawings[f"{_stem(path)}__{name}"] = image
+        drawings[name] = image
     return drawings
+
+
+def _correlations(images: list[Image.Image]) -> np.ndarray:
+    """Return the absolute correlations of the images' grey values, float64 [n, n]: a negative is the same drawing."""
+    return np.abs(np.corrcoef(np.stack([np.asarray(image.convert("L"), dtype=float).ravel() for image in images])))
+
+
+def _same_cut_name(first: str, second: str) -> bool:
+    """Tell whether one stem begins the other: the library cuts long names, which end in the author's, at any letter."""
+    short, long = sorted((first, second), key=len)
+    return len(short) >= CUT_NAME and long.startswith(short)
+
+
+def _units(drawings: dict[str, Image.Image], stems: dict[str, str]) -> dict[str, str]:
+    """Return drawing -> its unit: drawings of one stem, or that look alike, directly or through others."""
+    names = sorted(drawings)
+    alike = _correlations([drawings[name] for name in names]) > SAME_DRAWING
+    alike |= np.array([[_same_cut_name(stems[a], stems[b]) for b in names] for a in names])
+    parent = {stem: stem for stem in stems.values()}
+
+    def root(stem: str) -> str:
+        while parent[stem] != stem:
+            stem = parent[stem]
+        return stem
+
+    for i, j in zip(*np.nonzero(alike), strict=True):
+        first, second = sorted((root(stems[names[i]]), root(stems[names[j]])))
+        parent[second] = first
+    return {name: root(stems[name]) for name in names}
+
+
+def _all_drawings(files: dict[str, bytes]) -> list[dict[str, Image.Image]]:
+    """Return the drawings of each class by name."""
+    chosen = tuple(f"{ROOT}{folder}/" for folder in FOLDERS.values())
+    homes = Counter(path.rsplit("/", 1)[1] for path in files if path.startswith(chosen))
+    return [_class_drawings(files, homes, folder) for folder in FOLDERS.values()]
 
 
 def clipart_task(packages: Packages) -> Task:
     """Return the clip-art task."""
-    files = packages.files("openclipart-svg")
+    by_class = _all_drawings(packages.files("openclipart-svg"))
+    together = {name: image for drawings in by_class for name, image in drawings.items()}
+    folders = {name: folder for folder, drawings in zip(FOLDERS.values(), by_class, strict=True) for name in drawings}
+    stems = {name: _stem(name.removeprefix(re.sub("[^a-z]+", "-", folders[name]) + "-")) for name in together}
+    units = _units(together, stems)
     splits: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
-    chosen = tuple(f"{ROOT}{folder}/" for folder in FOLDERS.values())
-    homes = Counter(path.rsplit("/", 1)[1] for path in files if path.startswith(chosen))
     assigned: dict[str, str] = {}
-    for label, folder in enumerate(FOLDERS.values()):
-        drawings = _class_drawings(files, homes, folder)
-        # A series that two folders share keeps the split it was first given.
-        new = {unit(key) for key in drawings} - assigned.keys()
+    for label, (folder, drawings) in enumerate(zip(FOLDERS.values(), by_class, strict=True)):
+        # A unit that two folders share keeps the split it was first given.
+        sizes = Counter(units[name] for name in drawings)
+        new = sizes.keys() - assigned.keys()
+        # One large series in the test split would decide its class alone.
+        assigned |= {name: "train" for name in new if sizes[name] >= LARGE_SERIES}
+        new -= assigned.keys()
         assigned |= partition(new, f"clipart/{folder}", val=0.15, test=0.4)
-        for key, image in drawings.items():
-            splits[assigned[unit(key)]].append(Sample(key, label, image))
+        for name, image in drawings.items():
+            splits[assigned[units[name]]].append(Sample(f"{units[name]}__{name}", label, image))
     return Task(
         name="clipart",
         classes=list(FOLDERS),
@@ -109,5 +162,5 @@ def clipart_task(packages: Packages) -> Task:
         sources=["openclipart-svg"],
         licence="public domain",
         stands_in_for="Caltech101",
-        split_unit="numbered series (file name without number)",
+        split_unit="series or look-alikes (file name without numbers and colours, or correlation above 0.92)",
     )

@@ -6,7 +6,7 @@ from .drawings import CORPUS_VENDORS, Drawings, Emoji, artist
 from .images import ink_fraction, shrink
 from .samples import Sample, share, shuffled
 
-MIN_CONCEPTS = 4
+MIN_EMOJI = 4
 VALIDATION_SHARE = 0.1
 TONED_VENDORS = ("twemoji", "noto", "fluent-flat")
 
@@ -25,10 +25,9 @@ def caption(name: str, subgroup: str, tags: tuple[str, ...], salt: str) -> str:
 
 
 def _classes(emoji: list[Emoji]) -> list[str]:
-    """Return the subgroups with enough concepts, in Unicode order."""
-    concepts = {(e.subgroup, e.concept) for e in emoji}
-    counts = Counter(subgroup for subgroup, _ in concepts)
-    return list(dict.fromkeys(e.subgroup for e in emoji if counts[e.subgroup] >= MIN_CONCEPTS))
+    """Return the subgroups with enough emoji, in Unicode order."""
+    counts = Counter(e.subgroup for e in emoji)
+    return list(dict.fromkeys(e.subgroup for e in emoji if counts[e.subgroup] >= MIN_EMOJI))
 
 
 def _variants(e: Emoji, vendor: str) -> list[tuple[str, str]]:

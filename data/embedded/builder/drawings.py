@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,6 +32,12 @@ CORPUS_VENDORS = ("twemoji", "noto", "noto-v1", "emojione", *FLUENT)
 def artist(vendor: str) -> str:
     """Return the drawing family of a vendor's style: styles of one artist share their drawings."""
     return vendor.split("-")[0]
+
+
+def vendors_in(keys: Iterable[str]) -> list[str]:
+    """Return the packages whose drawings the keys `<unit>__<vendor>-v<view>` name, in the order of `VENDORS`."""
+    found = {key.split("__")[1].rsplit("-v", 1)[0] for key in keys}
+    return [package for vendor, package in VENDORS.items() if vendor in found]
 
 
 @dataclass(frozen=True)

@@ -4,28 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .corpus import class_name
-from .drawings import CORPUS_VENDORS, Drawings, Emoji, artist
+from .drawings import CORPUS_VENDORS, Drawings, Emoji, artist, vendors_in
 from .images import shrink, view
 from .samples import Sample, Task, partition, shuffled
 
-LICENCE = "CC-BY-4.0 (twemoji, emojione), Apache-2.0 (noto, noto-v1), MIT (fluent)"
-SOURCES = [
-    "@iconify-json/twemoji",
-    "@iconify-json/noto",
-    "@iconify-json/noto-v1",
-    "@iconify-json/emojione",
-    "@iconify-json/fluent-emoji-flat",
-    "@iconify-json/fluent-emoji",
-    "@lobehub/fluent-emoji-3d",
-    "emojibase-data",
-]
+LICENCE = "CC-BY-4.0 (twemoji, emojione), Apache-2.0 (noto sets), MIT (fluent)"
+NAMES = "emojibase-data"
 ARTISTS = ("twemoji", "noto", "emojione", "fluent")
 IMAGES_PER_CLASS = {"train": 14, "val": 4, "test": 9}
 MIN_CONCEPTS = 5
 CATEGORY_VENDORS = ("twemoji", "noto", "emojione", "fluent-flat", "fluent-3d")
 MAX_THEME_CLASSES = 50
 DOMAIN_CLASSES = 240
-DOMAIN_VENDORS = ("twemoji", "emojione", "noto", "fluent-flat", "fluent-3d", "fluent-hc", "openmoji")
+DOMAIN_TRAINING = ("twemoji", "emojione")
+DOMAIN_VENDORS = (*DOMAIN_TRAINING, "noto", "fluent-flat", "fluent-3d", "fluent-hc", "openmoji")
 
 
 @dataclass(frozen=True)
@@ -42,6 +34,11 @@ THEMES = (
     Theme("emoji-food", "Food101", lambda s: s.startswith(("food-", "drink", "dishware"))),
     Theme("emoji-travel", "StanfordCars", lambda s: s.startswith(("transport-", "place-", "hotel", "sky-weather"))),
 )
+
+
+def _sources(splits: dict[str, list[Sample]]) -> list[str]:
+    """Return the packages that the samples' drawings and the classes' names are from."""
+    return [*vendors_in(sample.key for samples in splits.values() for sample in samples), NAMES]
 
 
 def _one_per_concept(emoji: list[Emoji]) -> list[Emoji]:
@@ -75,7 +72,7 @@ def _theme_task(drawings: Drawings, emoji: list[Emoji], theme: Theme) -> Task:
         name=theme.name,
         classes=[e.name for e in chosen],
         splits=splits,
-        sources=SOURCES,
+        sources=_sources(splits),
         licence=LICENCE,
         stands_in_for=theme.stands_in_for,
         split_unit="artist of a concept (drawings of one artist never straddle splits)",
@@ -97,12 +94,12 @@ def _category_task(drawings: Drawings, emoji: list[Emoji]) -> Task:
             for vendor in CATEGORY_VENDORS:
                 if drawings.has(e.code, vendor):
                     image = shrink(drawings.image(e.code, vendor))
-                    splits[split].append(Sample(f"{e.concept}__{vendor}", label, image))
+                    splits[split].append(Sample(f"{e.concept}__{vendor}-v0", label, image))
     return Task(
         name="emoji-categories",
         classes=[class_name(s) for s in subgroups],
         splits=splits,
-        sources=SOURCES,
+        sources=_sources(splits),
         licence=LICENCE,
         stands_in_for="CIFAR-100",
         split_unit="concept",
@@ -117,17 +114,32 @@ def _domain_samples(drawings: Drawings, chosen: list[Emoji], vendors: list[str],
     return samples
 
 
+def _domain_training(drawings: Drawings, chosen: list[Emoji]) -> tuple[list[Sample], list[Sample]]:
+    """Return training and validation samples, both by the two artists of the training domain.
+
+    For one concept in three, one artist's drawing (by hash) is for validation only, and the other's is shown in twice
+    as many views. Validation thus shares no drawing with training, and no artist with the shifted test sets.
+    """
+    validated = set(shuffled((e.concept for e in chosen), "domains-val")[: len(chosen) // 3])
+    train, val = [], []
+    for label, e in enumerate(chosen):
+        vendors = shuffled(DOMAIN_TRAINING, f"domains-val/{e.concept}")
+        if e.concept in validated:
+            val += _views(drawings, e, [vendors.pop()], label, 2)
+        train += _views(drawings, e, vendors, label, 8)
+    return train, val
+
+
 def _domain_task(drawings: Drawings, emoji: list[Emoji]) -> Task:
-    """The same concepts in five styles; training sees two flat vendors only."""
+    """The same concepts in other styles; training and validation see two flat vendors only."""
     able = {e.concept: e for e in _one_per_concept(emoji) if all(drawings.has(e.code, v) for v in DOMAIN_VENDORS)}
     kept = set(shuffled(able, "domains")[:DOMAIN_CLASSES])
     chosen = [e for code, e in able.items() if code in kept]
-    in_val = set(shuffled(kept, "domains-val")[: len(kept) // 3])
-    left_out = _domain_samples(drawings, chosen, ["fluent-flat"], 2)
+    train, val = _domain_training(drawings, chosen)
     splits = {
-        "train": _domain_samples(drawings, chosen, ["twemoji", "emojione"], 4),
-        "val": [s for s in left_out if s.key.split("_")[0] in in_val],
-        "test": [s for s in left_out if s.key.split("_")[0] not in in_val],
+        "train": train,
+        "val": val,
+        "test": _domain_samples(drawings, chosen, ["fluent-flat"], 2),
         "test-shaded": _domain_samples(drawings, chosen, ["noto", "noto-v1"], 1),
         "test-3d": _domain_samples(drawings, chosen, ["fluent-3d"], 2),
         "test-sketch": _domain_samples(drawings, chosen, ["fluent-hc"], 2),
@@ -138,10 +150,10 @@ def _domain_task(drawings: Drawings, emoji: list[Emoji]) -> Task:
         group="ood",
         classes=[e.name for e in chosen],
         splits=splits,
-        sources=[*SOURCES, "@iconify-json/fluent-emoji-high-contrast", "@iconify-json/openmoji"],
+        sources=_sources(splits),
         licence=f"{LICENCE}; CC-BY-SA-4.0 (openmoji: test-outline)",
         stands_in_for="DomainNet",
-        split_unit="artist (train: twemoji, emojione; val and test: fluent-flat, one concept in one of them)",
+        split_unit="artist of a concept; artist between training or validation and every test set",
         notes="fluent-flat, fluent-3d and fluent-hc are three renderings of the same drawings; none is trained on",
     )
 

@@ -1,4 +1,4 @@
-"""Downstream tasks rendered from open fonts: letters, writing systems, kinds of type. Split by font family."""
+"""Downstream tasks rendered from open fonts: letters, writing systems, kinds of type. Split by superfamily."""
 
 import io
 import json
@@ -7,8 +7,9 @@ import random
 from PIL import Image, ImageDraw, ImageFont
 
 from .images import SIZE, shrink
-from .samples import Sample, Task, partition, shuffled
+from .samples import Sample, Task, partition, shuffled, unit
 from .sources import Packages
+from .superfamilies import superfamily
 
 PREFIX = "fontpkg-"
 CANVAS = 4 * SIZE
@@ -129,8 +130,24 @@ def render_text(fonts: Fonts, name: str, text: str, salt: str, extent: float) ->
     return shrink(turned).convert("RGB")
 
 
+def _key(package: str, rest: str) -> str:
+    """Return the key of a sample set in a family: `<superfamily>__<family>_<rest>`."""
+    family = package.removeprefix(PREFIX)
+    return f"{superfamily(family)}__{family}_{rest}"
+
+
+def _assign(packages: list[str], assigned: dict[str, str], salt: str, val: float, test: float) -> None:
+    """Assign the superfamilies of `packages` to splits; those in `assigned` keep theirs."""
+    units = {unit(_key(package, "")) for package in packages}
+    assigned |= partition(units - assigned.keys(), salt, val, test)
+
+
+def _of_split(packages: list[str], assigned: dict[str, str], split: str) -> list[str]:
+    return [package for package in packages if assigned[unit(_key(package, ""))] == split]
+
+
 def _task(fonts: Fonts, name: str, classes: list[str], splits: dict, stands_in_for: str, notes: str = "") -> Task:
-    used = {sample.key.split("__")[0] for samples in splits.values() for sample in samples}
+    used = {sample.key.split("__")[1].split("_")[0] for samples in splits.values() for sample in samples}
     return Task(
         name=name,
         classes=classes,
@@ -138,51 +155,54 @@ def _task(fonts: Fonts, name: str, classes: list[str], splits: dict, stands_in_f
         sources=[n for n in fonts.names if n.removeprefix(PREFIX) in used],
         licence="OFL-1.1, Apache-2.0 (fonts)",
         stands_in_for=stands_in_for,
-        split_unit="font family",
+        split_unit="superfamily (families that share letter shapes)",
         notes=notes,
     )
 
 
 def _letters(fonts: Fonts) -> Task:
     alphabet = "abcdefghijklmnopqrstuvwxyz"
-    assigned = partition(fonts.names, "letters", val=0.15, test=0.3)
+    assigned: dict[str, str] = {}
+    _assign(fonts.names, assigned, "letters", val=0.15, test=0.3)
     splits: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
     for split, count in LETTERS_PER_CLASS.items():
-        families = [n for n, s in assigned.items() if s == split]
+        families = _of_split(fonts.names, assigned, split)
         for label, letter in enumerate(alphabet):
             ordered = shuffled(families, f"letters/{letter}")
             for i in range(count):
                 family = ordered[i % len(ordered)]
                 text = letter.upper() if (i + label) % 2 else letter
-                key = f"{family.removeprefix(PREFIX)}__{'upper' if text.isupper() else 'lower'}-{letter}-{i}"
+                key = _key(family, f"{'upper' if text.isupper() else 'lower'}-{letter}-{i}")
                 splits[split].append(Sample(key, label, render_text(fonts, family, text, key, 0.7)))
     return _task(fonts, "letters", [f"letter {c}" for c in alphabet], splits, "RenderedSST2")
 
 
 def _font_style(fonts: Fonts) -> Task:
     splits: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
+    families = {c: [n for n in fonts.names if fonts.metadata(n)["category"] == [c]] for c in STYLES}
+    assigned: dict[str, str] = {}
+    # A superfamily may have several styles: the style with fewest families chooses first.
+    for category in sorted(STYLES, key=lambda c: len(families[c])):
+        _assign(families[category], assigned, f"font-style/{category}", val=0.15, test=0.35)
     for label, category in enumerate(STYLES):
-        families = [n for n in fonts.names if fonts.metadata(n)["category"] == [category]]
-        assigned = partition(families, f"font-style/{category}", val=0.15, test=0.35)
         for split, count in STYLE_PER_CLASS.items():
-            members = [n for n, s in assigned.items() if s == split]
+            members = shuffled(_of_split(families[category], assigned, split), f"font-style/{category}")
             for i in range(count):
                 family = members[i % len(members)]
-                key = f"{family.removeprefix(PREFIX)}__{i}"
+                key = _key(family, str(i))
                 word = random.Random(f"word/{split}/{category}/{i}").choice(WORDS)[:4]
                 splits[split].append(Sample(key, label, render_text(fonts, family, word, key, 0.92)))
     return _task(fonts, "font-style", list(STYLES.values()), splits, "DTD", "the first four letters of English words")
 
 
 def _script_splits(fonts: Fonts) -> dict[str, dict[str, list[str]]]:
-    """Return script -> split -> families; a family is in one split for all scripts."""
+    """Return script -> split -> families; a superfamily is in one split for all scripts."""
     assigned: dict[str, str] = {}
     found = {}
     for script, alphabet in ALPHABETS.items():
         able = [n for n in fonts.names if fonts.covers(n, alphabet)]
-        new = [n for n in able if n not in assigned]
-        assigned |= partition(new, f"scripts/{script}", val=0.2, test=0.4)
-        found[script] = {s: [n for n in able if assigned[n] == s] for s in SCRIPT_PER_CLASS}
+        _assign(able, assigned, f"scripts/{script}", val=0.2, test=0.4)
+        found[script] = {s: _of_split(able, assigned, s) for s in SCRIPT_PER_CLASS}
     return found
 
 
@@ -195,7 +215,7 @@ def _scripts(fonts: Fonts) -> Task:
                 family = families[script][split][i % len(families[script][split])]
                 rng = random.Random(f"script/{split}/{script}/{i}")
                 text = "".join(rng.choice(alphabet) for _ in range(rng.randint(2, 3)))
-                key = f"{family.removeprefix(PREFIX)}__{script}-{i}"
+                key = _key(family, f"{script}-{i}")
                 splits[split].append(Sample(key, label, render_text(fonts, family, text, key, 0.9)))
     classes = [f"{script} script" for script in ALPHABETS]
     return _task(fonts, "scripts", classes, splits, "EuroSAT", "two or three letters in their isolated forms")

@@ -1,11 +1,14 @@
 """Downstream tasks from icon sets and flags: the same thing drawn by several sets."""
 
 import json
+import re
+from collections.abc import Iterable
 
 from PIL import Image
 
 from .drawings import VENDORS, Drawings, icon_svg
 from .images import flatten, render_svg, view
+from .patches import matched_patches
 from .samples import Sample, Task, partition, share, shuffled
 from .sources import Packages
 
@@ -49,17 +52,23 @@ def _styles(drawings: Drawings, set_name: str, name: str) -> list[str]:
     return [style.format(name) for style in ICON_STYLES[set_name] if style and style.format(name) in icons]
 
 
-def _icon_names(drawings: Drawings) -> list[str]:
-    """Return names that at least seven sets draw, without brands, in hashed order."""
+def _words(name: str) -> frozenset[str]:
+    """Return a name's words in singular, so that `battery-low` equals "low battery" and `headphones` "headphone"."""
+    return frozenset(word.removesuffix("s") for word in re.findall(r"[a-z0-9]+", name.lower()))
+
+
+def _icon_names(drawings: Drawings, corpus_names: Iterable[str]) -> list[str]:
+    """Return names that at least seven sets draw, without brands and names of corpus emoji, in hashed order."""
     sets = {name: drawings.icon_set(_package(name))["icons"] for name in ICON_STYLES}
     brands = set(json.loads(drawings.packages.files(_package("mdi"))["metadata.json"])["categories"]["Brand / Logo"])
-    names = [n for n in sets["lucide"] if n not in brands]
+    in_corpus = {_words(name) for name in corpus_names}
+    names = [n for n in sets["lucide"] if n not in brands and _words(n) not in in_corpus]
     common = [n for n in names if sum(bool(_styles(drawings, s, n)) for s in sets) >= MIN_ICON_SETS]
     return shuffled(common, "icons")
 
 
-def _icon_concepts(drawings: Drawings) -> Task:
-    names = sorted(_icon_names(drawings)[:ICON_CLASSES])
+def _icon_concepts(drawings: Drawings, corpus_names: Iterable[str]) -> Task:
+    names = sorted(_icon_names(drawings, corpus_names)[:ICON_CLASSES])
     splits: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
     for label, name in enumerate(names):
         able = [s for s in ICON_STYLES if _styles(drawings, s, name)]
@@ -69,11 +78,12 @@ def _icon_concepts(drawings: Drawings) -> Task:
                 for index in range(2):
                     key = f"{name}_{set_name}__{icon}-v{index}"
                     splits[split].append(Sample(key, label, view(image, key, index)))
+    used = {sample.key.split("__")[0].rsplit("_", 1)[1] for samples in splits.values() for sample in samples}
     return Task(
         name="icons",
         classes=[name.replace("-", " ") for name in names],
         splits=splits,
-        sources=[_package(name) for name in ICON_STYLES],
+        sources=[_package(name) for name in ICON_STYLES if name in used],
         licence="MIT, Apache-2.0, ISC",
         stands_in_for="RESISC45",
         split_unit="icon set of a concept",
@@ -95,16 +105,25 @@ def _fill_pairs(drawings: Drawings, set_name: str) -> list[str]:
     return [name for name in names if line.format(name) in icons and fill.format(name) in icons]
 
 
+def _fill_samples(drawings: Drawings, pair: str) -> list[Sample]:
+    """Return a patch of the outlined and one of the filled drawing, of equal ink; none where they have no such."""
+    set_name, name = pair.split("/")
+    images = [_draw(drawings, set_name, style.format(name)) for style in ICON_STYLES[set_name]]
+    patches = matched_patches(images, f"fill/{pair}")
+    return [
+        Sample(f"{name}__{set_name}-{kind}", label, patch)
+        for label, (kind, patch) in enumerate(zip(("line", "fill"), patches, strict=False))
+    ]
+
+
 def _icon_fill(drawings: Drawings) -> Task:
     splits = {}
     for split, set_names in FILL_SETS.items():
         pairs = [f"{s}/{name}" for s in set_names for name in _fill_pairs(drawings, s) if _fill_split(name) == split]
-        samples = []
-        for pair in shuffled(pairs, "fill-pairs")[: FILL_COUNTS[split] // 2]:
-            set_name, name = pair.split("/")
-            for label, style in enumerate(ICON_STYLES[set_name]):
-                image = view(_draw(drawings, set_name, style.format(name)), f"{pair}/{label}", 1)
-                samples.append(Sample(f"{name}__{set_name}-{'line' if label == 0 else 'fill'}", label, image))
+        samples: list[Sample] = []
+        for pair in shuffled(pairs, "fill-pairs"):
+            if len(samples) < FILL_COUNTS[split]:
+                samples += _fill_samples(drawings, pair)
         splits[split] = samples
     return Task(
         name="icon-fill",
@@ -114,6 +133,7 @@ def _icon_fill(drawings: Drawings) -> Task:
         licence="MIT, Apache-2.0",
         stands_in_for="PatchCamelyon",
         split_unit="icon name, and icon set",
+        notes="patches; the two of an icon have the same size, the same amount of ink and the same tones",
     )
 
 
@@ -162,6 +182,6 @@ def _flags(packages: Packages, drawings: Drawings) -> Task:
     )
 
 
-def icon_tasks(packages: Packages, drawings: Drawings) -> list[Task]:
-    """Return the tasks from icons and flags."""
-    return [_flags(packages, drawings), _icon_concepts(drawings), _icon_fill(drawings)]
+def icon_tasks(packages: Packages, drawings: Drawings, corpus_names: Iterable[str]) -> list[Task]:
+    """Return the tasks from icons and flags; no class of `icons` has a name in `corpus_names`."""
+    return [_flags(packages, drawings), _icon_concepts(drawings, corpus_names), _icon_fill(drawings)]

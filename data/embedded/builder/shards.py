@@ -5,10 +5,11 @@ import hashlib
 import io
 import json
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 from .images import encode
-from .samples import Sample, Task, share
+from .samples import Sample, Task, share, unit
 
 CORPUS_SHARDS = 12
 
@@ -33,9 +34,20 @@ def tar_gz(samples: list[Sample]) -> bytes:
 
 
 def _write_shard(root: Path, name: str, samples: list[Sample]) -> dict[str, object]:
-    """Write one shard and return its entry for `info.json`."""
+    """Write one shard and return its entry for `info.json`.
+
+    Raises
+    ------
+    ValueError
+        A key is given twice, or has a dot.
+    """
     keys = [sample.key for sample in samples]
-    assert len(set(keys)) == len(keys) and not any("." in key for key in keys), f"{root.name}/{name}: bad keys"
+    twice = sorted(key for key, count in Counter(keys).items() if count > 1)
+    if twice:
+        raise ValueError(f"{root.name}/{name}: key {twice[0]!r} is given {keys.count(twice[0])} times; keys are unique")
+    dotted = [key for key in keys if "." in key]
+    if dotted:
+        raise ValueError(f"{root.name}/{name}: key {dotted[0]!r} has a dot, at which WebDataset would cut it")
     data = tar_gz(samples)
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,12 +60,17 @@ def _write_description(root: Path, classes: list[str], info: dict[str, object]) 
     (root / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def _split_entry(samples: list[Sample], shards: list[dict[str, object]]) -> dict[str, object]:
+    """Return a split's entry for `info.json`; `units` counts what is independent: distinct key prefixes."""
+    return {"samples": len(samples), "units": len({unit(sample.key) for sample in samples}), "shards": shards}
+
+
 def write_task(root: Path, task: Task) -> None:
     """Write one task as `<split>/0.tar.gz` with `<split>/nshards.txt`, `classnames.txt` and `info.json`."""
     splits = {}
     for name, samples in task.splits.items():
         ordered = sorted(samples, key=lambda sample: sample.key)
-        splits[name] = {"samples": len(ordered), "shards": [_write_shard(root, f"{name}/0.tar.gz", ordered)]}
+        splits[name] = _split_entry(ordered, [_write_shard(root, f"{name}/0.tar.gz", ordered)])
         (root / name / "nshards.txt").write_text("1\n")
     info = {
         "name": task.name,
@@ -78,6 +95,6 @@ def write_corpus(root: Path, name: str, classes: list[str], splits: dict[str, li
         ordered = sorted(samples, key=lambda sample: (share(f"shard/{sample.key}"), sample.key))
         parts = [sorted(ordered[i::shards], key=lambda sample: sample.key) for i in range(shards)]
         entries = [_write_shard(root, f"{name}-{split}-{i:02d}.tar.gz", part) for i, part in enumerate(parts)]
-        written[split] = {"samples": len(samples), "shards": entries}
+        written[split] = _split_entry(samples, entries)
     info = {"name": name, "classes": len(classes), "image_size": 32, **about, "splits": written}
     _write_description(root, classes, info)

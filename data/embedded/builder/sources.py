@@ -18,7 +18,7 @@ SOURCES_FILE = Path(__file__).parents[1] / "sources.yaml"
 
 @dataclass(frozen=True)
 class Source:
-    """One package: where it comes from, which archive, under which licence, what it is used for."""
+    """One package: where it comes from, which archive, by whom, under which licence."""
 
     name: str
     registry: str
@@ -27,7 +27,6 @@ class Source:
     sha256: str
     licence: str
     author: str
-    used_for: str
 
 
 def read_sources(path: Path = SOURCES_FILE) -> dict[str, Source]:

@@ -1,5 +1,7 @@
 """All downstream tasks."""
 
+from collections.abc import Iterable
+
 from .array_tasks import array_tasks
 from .clipart_task import clipart_task
 from .drawings import Drawings, Emoji
@@ -10,12 +12,15 @@ from .samples import Task
 from .sources import Packages
 
 
-def build_tasks(packages: Packages, drawings: Drawings, emoji: list[Emoji]) -> list[Task]:
-    """Return the 14 in-domain tasks and the out-of-domain one; `emoji` are those of the downstream concepts."""
+def build_tasks(packages: Packages, drawings: Drawings, emoji: list[Emoji], corpus_names: Iterable[str]) -> list[Task]:
+    """Return the 14 in-domain tasks and the out-of-domain one.
+
+    `emoji` are those of the downstream concepts, `corpus_names` the names of all emoji of the other concepts.
+    """
     return [
         *array_tasks(packages),
         *emoji_tasks(drawings, emoji),
-        *icon_tasks(packages, drawings),
+        *icon_tasks(packages, drawings, corpus_names),
         *font_tasks(packages),
         clipart_task(packages),
     ]
