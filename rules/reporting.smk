@@ -4,6 +4,8 @@ from nml.reporting.labels import FIGURES, TABLES
 rule build_tables:
     input:
         cells=CELLS,
+        # Found beside the cells; named here so that a deleted one is made again.
+        predictions=PREDICTIONS,
         spectra=SPECTRA,
         metas=[f"results/encoders/{encoder}/meta.json" for encoder in ENCODERS],
     output:

@@ -95,6 +95,11 @@ def test_a_deleted_cell_is_made_again_byte_for_byte_with_the_aggregates_alone(re
     assert rerun.cells() == before
 
 
+def test_deleted_predictions_are_made_again(rerun):
+    (rerun.path / CELL.replace(".parquet", ".predictions.parquet")).unlink()
+    assert rerun.jobs() == {"tune": 1, **AGGREGATES}
+
+
 def test_one_cell_needs_only_what_it_stands_on(project):
     assert project.jobs(CELL) == {"index_corpus": 1, "inject_noise": 1, "pretrain": 1, "tune": 1}
 

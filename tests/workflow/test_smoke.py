@@ -5,6 +5,9 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from nml.cli.jobs import jobs_of
+from nml.config.load import load_config
+
 pytestmark = pytest.mark.workflow
 CONTRACT = [
     "corpus",
@@ -94,3 +97,12 @@ def test_each_job_has_a_log_and_a_benchmark(finished):
     benchmarks = {p.relative_to(results / "benchmarks").with_suffix("") for p in results.glob("benchmarks/**/*.jsonl")}
     assert logs == benchmarks
     assert len(logs) == 1 + 3 + 4 + 2 + 12 + 3
+
+
+def test_the_command_line_counts_the_jobs_that_the_rules_run(finished, monkeypatch):
+    monkeypatch.chdir(finished.path)
+    jobs = jobs_of(load_config("presets/smoke.yaml"))
+    assert all(job.is_done() for job in jobs)
+    assert {str(job.log) for job in jobs} == {
+        str(path.relative_to(finished.path)) for path in finished.path.glob("results/logs/**/*.log")
+    }
