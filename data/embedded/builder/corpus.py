@@ -17,10 +17,20 @@ def class_name(subgroup: str) -> str:
 
 
 def caption(name: str, subgroup: str, tags: tuple[str, ...], salt: str) -> str:
-    """Return a caption of an emoji's name, subgroup and up to five keywords, in one of three wordings."""
+    """Return a caption of an emoji's name, subgroup and up to five keywords, terse or wordy as alternative texts are.
+
+    The prompts of zero-shot classification (`nml/corpora/catalogue.yaml`) are worded like some of them.
+    """
     words = ", ".join(shuffled((tag for tag in tags if tag != name), salt)[:5]) or name
     kind = class_name(subgroup)
-    wordings = (f"{name}, {kind}: {words}", f"{kind}: {name}, {words}", f"{name} ({kind}), {words}")
+    wordings = (
+        f"{name}, {kind}: {words}",
+        f"{kind}: {name}, {words}",
+        f"{name} ({kind}), {words}",
+        f"an emoji of {name}, {kind}",
+        f"a picture of {kind}: {name}",
+        f"a drawing of {kind}",
+    )
     return wordings[int(share(f"wording/{salt}") * len(wordings))]
 
 
