@@ -1,4 +1,4 @@
-"""The documentation points at files, headings and commands that exist."""
+"""The documentation points at files and headings that exist."""
 
 import re
 from pathlib import Path

@@ -59,6 +59,9 @@ def test_patches_of_an_outline_and_its_filled_shape_have_equal_ink() -> None:
         ("cone-alt3-bw", "cone"),
         ("sailboat-illustration-labels", "sailboat-illustration"),
         ("moon02", "moon"),
+        ("lemon1", "lemon"),
+        ("lemon-simple-bw", "lemon"),
+        ("orange-simple", "orange"),
         ("7", "7"),
     ],
 )

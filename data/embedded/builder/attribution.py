@@ -25,6 +25,7 @@ LICENCE_FILE = re.compile(r"(^|/)(licen[cs]e[^/]*|copying|ofl)(\.(txt|md))?$", r
 DEBIAN_COPYRIGHT = re.compile(r"^usr/share/doc/[^/]+/copyright$")
 OFL_BODY = re.compile(r"^-{10,}\s*\nSIL OPEN FONT LICENSE", re.MULTILINE)
 FONT = "fontpkg-"
+CODE_LICENCES = {"MIT", "ISC", "Apache-2.0"}
 
 
 def licence_file(source: Source) -> str:
@@ -47,7 +48,8 @@ def _standard_texts(source: Source, own: list[str]) -> list[str]:
     known = sorted(path.stem for path in TEXTS.glob("*.txt"))
     names = [name for name in known if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", source.licence)]
     if own:
-        names = [name for name in names if name not in {"MIT", "ISC", "Apache-2.0"}]
+        # A package that brings a text brings that of its code licence; the licence of its art it only names.
+        names = [name for name in names if name not in CODE_LICENCES]
     return [(TEXTS / f"{name}.txt").read_text(encoding="utf-8").strip() for name in names]
 
 
@@ -65,8 +67,10 @@ def _licence_text(packages: Packages, source: Source) -> str:
         raise ValueError(
             f"{source.name}: no licence text in {source.archive}, nor of {source.licence!r} in {TEXTS.name}/"
         )
-    notice = f"{source.name} {source.version}\nAuthor: {source.author}\nLicence: {source.licence}\n"
-    changes = "Changed: rasterised and reduced to 32 x 32 pixels; see ATTRIBUTION.md beside this folder.\n"
+    # The texts of MIT and ISC speak of the copyright notice above them; a package's own text brings its own.
+    owner = "Author" if own else "Copyright"
+    notice = f"{source.name} {source.version}\n{owner}: {source.author}\nLicence: {source.licence}\n"
+    changes = "Changed: see ATTRIBUTION.md beside this folder.\n"
     return "\n\n".join([notice + changes, *texts]) + "\n"
 
 
@@ -83,10 +87,11 @@ def _font_licences(packages: Packages, fonts: list[Source]) -> str:
         own = _own_texts(packages, font)
         if not own:
             raise ValueError(f"{font.name}: no licence text in {font.archive}")
-        start = OFL_BODY.search(own[0])
-        head, body = (own[0][: start.start()], own[0][start.start() :]) if start else ("", own[0])
-        notices.append(f"{font.name} {font.version}: {font.author}\n{head}".strip())
-        bodies.append(re.sub(r"[ \t\r]+\n", "\n", body).strip())
+        for text in own:
+            start = OFL_BODY.search(text)
+            head, body = (text[: start.start()], text[start.start() :]) if start else ("", text)
+            notices.append(f"{font.name} {font.version}: {font.author}\n{head}".strip())
+            bodies.append(re.sub(r"[ \t\r]+\n", "\n", body).strip())
     return "\n\n".join([*notices, *dict.fromkeys(bodies)]) + "\n"
 
 

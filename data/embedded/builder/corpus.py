@@ -17,7 +17,7 @@ def class_name(subgroup: str) -> str:
 
 
 def caption(name: str, subgroup: str, tags: tuple[str, ...], salt: str) -> str:
-    """Return a caption of an emoji's name, subgroup and up to five keywords, terse or wordy as alternative texts are.
+    """Return a caption from an emoji's name, subgroup and up to five keywords, terse or wordy as alternative texts are.
 
     The prompts of zero-shot classification (`nml/corpora/catalogue.yaml`) are worded like some of them.
     """

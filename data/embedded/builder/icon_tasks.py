@@ -25,6 +25,7 @@ ICON_STYLES = {
     "ri": ("{}-line", "{}-fill"),
 }
 FILL_SETS = {"train": ("ph", "mdi", "tabler"), "val": ("ri",), "test": ("bi", "ion")}
+# At most: the two test sets share fewer icons of which matching patches can be cut.
 FILL_COUNTS = {"train": 1000, "val": 250, "test": 800}
 ICON_CLASSES = 80
 MIN_ICON_SETS = 7

@@ -31,10 +31,11 @@ def _toned(patch: np.ndarray, rng: random.Random) -> Image.Image:
 
 
 def matched_patches(images: list[Image.Image], salt: str) -> list[Image.Image]:
-    """Return a 32 x 32 patch of each of two drawings: same size of cut, same tones, amounts of ink 2 % apart or less.
+    """Return a 32 x 32 patch of each of two drawings: same size of cut, same tones, and amounts of ink
+    that differ by at most 2 % of the cut.
 
     The cut is a third to a half of the drawing wide. Among random pairs of cuts whose ink is 20-50 % of the cut, one
-    pair that matches is drawn by `salt`; without any, the list is empty.
+    pair that matches is drawn by `salt`; without any, the list is empty. The drawings are squares of one size.
     """
     rng = random.Random(salt)
     maps = _coverage(images)

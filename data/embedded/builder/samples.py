@@ -11,8 +11,8 @@ from PIL import Image
 class Sample:
     """One image with its label.
 
-    `key` has no dot. What stands before `__` is the unit that a split never breaks (a drawing family, a font family,
-    a concept); for emoji it begins with the concept's code points, up to the first `_`.
+    `key` has no dot. What stands before `__` is the unit that a split never breaks (a drawing family, a superfamily of
+    fonts, a concept); for emoji it begins with the concept's code points, up to the first `_`.
     """
 
     key: str
