@@ -26,14 +26,36 @@ def test_a_key_that_would_break_a_shard_is_refused(keys: tuple[str, ...], tmp_pa
         write_task(tmp_path, task(*keys))
 
 
+class Archive:
+    """Packages that all hold these files."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.held = files
+
+    def files(self, name: str) -> dict[str, bytes]:
+        return self.held
+
+
 def test_a_text_of_a_licence_must_be_there() -> None:
-    from builder.attribution import _standard_texts
+    from builder.attribution import _licence_text
     from builder.sources import Source
 
-    unknown = Source("n", "npm", "1", "n.tgz", "0", "secret", "someone")
-    assert _standard_texts(unknown, []) == []
+    with pytest.raises(ValueError, match=r"no licence text in n\.tgz, nor of 'secret'"):
+        _licence_text(Archive({}), Source("n", "npm", "1", "n.tgz", "0", "secret", "someone"))
+    stated = _licence_text(Archive({}), Source("n", "npm", "1", "n.tgz", "0", "MIT", "someone"))
+    assert "Copyright: someone" in stated
+    assert "Permission is hereby granted" in stated
+
+
+def test_a_package_brings_the_text_of_its_code_and_not_that_of_its_art() -> None:
+    from builder.attribution import _licence_text
+    from builder.sources import Source
+
     both = Source("n", "npm", "1", "n.tgz", "0", "MIT AND Unicode-3.0", "someone")
-    assert len(_standard_texts(both, ["MIT text of the package"])) == 1
+    text = _licence_text(Archive({"package/LICENSE": b"the MIT text of the package"}), both)
+    assert "the MIT text of the package" in text
+    assert "UNICODE LICENSE V3" in text
+    assert "Permission is hereby granted, free of charge, to any person obtaining a copy of this software" not in text
 
 
 def test_patches_of_an_outline_and_its_filled_shape_have_equal_ink() -> None:

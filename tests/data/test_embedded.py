@@ -18,6 +18,7 @@ from nml.artifacts import read_json, sha256_file
 
 EMBEDDED = Path(__file__).parents[2] / "data" / "embedded"
 CORPUS = EMBEDDED / "corpora" / "emoji"
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "embedded-data.md"
 TASKS = sorted(path for path in (EMBEDDED / "tasks").iterdir() if path.is_dir())
 DATA_SETS = [CORPUS, *TASKS]
 FONT_TASKS = ("font-style", "letters", "scripts")
@@ -200,6 +201,24 @@ def test_no_class_of_icons_is_named_as_an_emoji_of_the_corpus() -> None:
         assert start == [], caption
 
 
+@pytest.mark.parametrize("task", TASKS, ids=lambda path: path.name)
+def test_the_documentation_has_the_numbers_of_each_task(task: Path) -> None:
+    page, info = DOCUMENTATION.read_text(encoding="utf-8"), read_json(task / "info.json")
+    counts = " / ".join(str(info["splits"][split]["samples"]) for split in ("train", "val", "test"))
+    assert f"| `{task.name}` | {info['classes']} | {counts} |" in page
+    for test in set(info["splits"]) - {"train", "val"}:
+        name = f"`{task.name}`" if test == "test" else f"`{task.name}` {test}"
+        units = " | ".join(str(info["splits"][split]["units"]) for split in ("train", "val", test))
+        assert f"| {name} | {units} |" in page
+
+
+def test_the_documentation_has_the_numbers_of_the_corpus() -> None:
+    page, info = " ".join(DOCUMENTATION.read_text(encoding="utf-8").split()), read_json(CORPUS / "info.json")
+    train, val = (info["splits"][split]["samples"] for split in ("train", "val"))
+    assert f"({info['classes']} classes:" in page
+    assert f"{train} images for training, {val} for validation" in page
+
+
 def test_size_stays_small() -> None:
     total = sum(path.stat().st_size for path in EMBEDDED.rglob("*") if path.is_file() and path.suffix != ".pyc")
     assert total <= 30_000_000
@@ -225,6 +244,13 @@ def test_attribution_says_what_each_source_is_used_for() -> None:
     for source in sources():
         said = set(rows[source["name"]].rstrip(" |").split(" | ")[-1].split(", "))
         assert said - {"corpus"} == used.get(source["name"], set()), source["name"]
+        assert ("corpus" in said) == (source["name"] in corpus_packages()), source["name"]
+
+
+def corpus_packages() -> set[str]:
+    vendors = {key.split("__")[1].split("-", 1)[1] for split in ("train", "val") for key in keys(CORPUS, split)}
+    packages = builder("drawings").VENDORS
+    return {packages[next(v for v in packages if vendor.endswith(v))] for vendor in vendors} | {"emojibase-data"}
 
 
 def test_sources_of_an_emoji_task_are_those_its_keys_name() -> None:
