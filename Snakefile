@@ -27,5 +27,6 @@ rule all:
     default_target: True
     input:
         CELLS,
+        PREDICTIONS,
         SPECTRA,
         "results/report/index.html",

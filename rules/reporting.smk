@@ -4,7 +4,7 @@ from nml.reporting.labels import FIGURES, TABLES
 rule build_tables:
     input:
         cells=CELLS,
-        # Found beside the cells; named here so that a deleted one is made again.
+        # Read from beside the cells.
         predictions=PREDICTIONS,
         spectra=SPECTRA,
         metas=[f"results/encoders/{encoder}/meta.json" for encoder in ENCODERS],
