@@ -54,7 +54,7 @@ def _styles(drawings: Drawings, set_name: str, name: str) -> list[str]:
 
 
 def _words(name: str) -> frozenset[str]:
-    """Return a name's words in singular, so that `battery-low` equals "low battery" and `headphones` "headphone"."""
+    """Return a name's words without a final s, so that `battery-low` is "low battery" and `headphones` "headphone"."""
     return frozenset(word.removesuffix("s") for word in re.findall(r"[a-z0-9]+", name.lower()))
 
 
