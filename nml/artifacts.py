@@ -1,13 +1,16 @@
 """Files that are either whole or absent: every writer goes through a temporary name and a rename."""
 
-import glob
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @contextmanager
@@ -19,8 +22,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{path.suffix}"):
-        leftover.unlink(missing_ok=True)
+    left = re.compile(rf"\.{re.escape(path.stem)}\.\d+\.tmp{re.escape(path.suffix)}")
+    for name in os.listdir(path.parent):
+        if left.fullmatch(name):
+            path.with_name(name).unlink(missing_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
@@ -56,6 +61,14 @@ def write_parquet(path: str | Path, columns: dict[str, Any], schema: Any = None)
     table = pa.table(columns, schema=schema)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def save_figure(figure: "Figure", stem: Path) -> None:
+    """Write `<stem>.png` and `<stem>.pdf` without dates or versions, so that equal figures give equal bytes."""
+    dateless = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
+    for suffix, metadata in dateless.items():
+        with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
+            figure.savefig(temporary, metadata=metadata)
 
 
 def sha256_file(path: str | Path) -> str:

@@ -21,6 +21,8 @@ from nml.errors import UserError
 PACKAGE = Path(__file__).parent
 METHODS, NOISE_KINDS, ARCHITECTURES = "tuning/methods", "noise/kinds", "pretraining/architectures"
 """The folder of each stage's plug-ins, below the package."""
+PATHS_FILE = Path("data/paths.yaml")
+"""Optional, one a machine: where corpora lie that are not at the catalogue's path."""
 HEADS = ("constant", "linear", "mlp")
 COMMON_PARAMETERS = ("learning_rate", "weight_decay", "epochs", "batch_size")
 """The hyper-parameters of every trained method; the others are a method's own."""
@@ -103,7 +105,11 @@ def tuning_method(name: str) -> MethodSpec:
 
 @cache
 def noise_kinds() -> dict[str, dict[str, Any]]:
-    """Return the noise kinds by name; `CORRUPTS` says what each changes, `labels` or `captions`."""
+    """Return the noise kinds by name.
+
+    `CORRUPTS` says what each changes, `labels` or `captions`, and `GROUPS` whether it needs groups of classes (if not
+    there, False). `DEFINITION` is to be raised when a change of the file changes what is corrupted.
+    """
     return _declarations(PACKAGE / NOISE_KINDS, _noise_kind_problem)
 
 
@@ -115,8 +121,36 @@ def architectures() -> dict[str, dict[str, Any]]:
 
 @cache
 def corpora() -> dict[str, dict[str, Any]]:
-    """Return the corpus catalogue, `nml/corpora/catalogue.yaml`."""
-    return yaml.safe_load((PACKAGE / "corpora" / "catalogue.yaml").read_text(encoding="utf-8"))
+    """Return the corpus catalogue, `nml/corpora/catalogue.yaml`, each corpus where `PATHS_FILE` says that it lies.
+
+    Raises
+    ------
+    UserError
+        If `PATHS_FILE` does not map names of corpora to paths.
+    """
+    entries = yaml.safe_load((PACKAGE / "corpora" / "catalogue.yaml").read_text(encoding="utf-8"))
+    for name, path in _paths_elsewhere().items():
+        if "path" not in entries.get(name, {}):
+            known = [name for name, entry in entries.items() if "path" in entry]
+            meant = nearest(str(name), known)
+            hint = f" (did you mean '{meant}'?)" if meant else ""
+            raise UserError(
+                f"{PATHS_FILE}: there is no corpus '{name}' with a path{hint}; allowed: {', '.join(known)}."
+            )
+        entries[name]["path"] = path
+    return entries
+
+
+def _paths_elsewhere() -> dict[str, str]:
+    try:
+        paths = yaml.safe_load(PATHS_FILE.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        return {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{PATHS_FILE} cannot be read as YAML: {error}") from None
+    if not isinstance(paths, dict) or not all(isinstance(path, str) for path in paths.values()):
+        raise UserError(f"{PATHS_FILE} must have a line `<corpus>: <folder>` for each corpus that lies elsewhere.")
+    return paths
 
 
 @cache
@@ -202,7 +236,9 @@ def _noise_kind_problem(name: str, literals: dict[str, Any]) -> str | None:
     allowed = ("labels", "captions")
     if literals.get("CORRUPTS") not in allowed:
         return f"CORRUPTS is {literals.get('CORRUPTS')!r}; it needs a line CORRUPTS = one of {allowed}"
-    return None
+    return _lacks(literals, "DEFINITION", int) or _lacks(
+        literals | {"GROUPS": literals.get("GROUPS", False)}, "GROUPS", bool
+    )
 
 
 def _architecture_problem(name: str, literals: dict[str, Any]) -> str | None:

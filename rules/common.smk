@@ -2,6 +2,7 @@
 import fcntl
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -10,9 +11,11 @@ from nml import plugins
 from nml.codehash import code_hash
 from nml.config.load import check_config
 from nml.config.references import SUPERVISION
+from nml.corpora.catalogue import classes_file, groups_of
+from nml.corpora.class_names import read_names
 from nml.errors import UserError
 from nml.grid import CLEAN, Noise, cell_path, spectrum_path
-from nml.config.grid import encoders_of
+from nml.config.grid import encoders_of, pictured_noises
 
 try:
     CONFIG = check_config(config, source=", ".join(map(str, workflow.configfiles)) or "the configuration")
@@ -24,6 +27,13 @@ ENCODERS = encoders_of(CONFIG)
 CELLS = [str(cell_path(e, task, method)) for e in ENCODERS for task in CONFIG.tasks for method in METHODS]
 PREDICTIONS = [cell.removesuffix(".parquet") + ".predictions.parquet" for cell in CELLS]
 SPECTRA = [str(spectrum_path(e, task)) for e in ENCODERS for task in CONFIG.tasks]
+NOISE_PICTURES = [f"results/figures/noise/{corpus}/{noise}.png" for corpus, noise in pictured_noises(CONFIG)]
+# Keys of a catalogue entry that do not change what is read of the data. Class names and groups are looked up by their
+# values, so that one more column of their table changes nothing.
+NOT_THE_DATA = {
+    *("path", "source", "licence", "access", "samples", "size", "train_shards"),
+    *("classes", "groups", "folders", "templates"),
+}
 
 
 wildcard_constraints:
@@ -52,19 +62,48 @@ def lookup(table, name, what):
     return table[name] if isinstance(table, dict) else name
 
 
-def described(entry):
-    """Hash a catalogue entry and the list of what the data holds: modification times tell nothing after a clone."""
-    files = [Path(entry["path"], name) for name in ("info.json", entry.get("classes", "classnames.txt"))]
-    parts = [json.dumps(entry, sort_keys=True).encode(), *(path.read_bytes() for path in files)]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+def hashed(*facts):
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def described(entry, class_names):
+    """Hash what a catalogue entry says of the data, the list of what it holds, and the names of its classes.
+
+    Modification times tell nothing after a clone. Where the data lies and how it is had makes no difference.
+    """
+    listed = Path(entry["path"], "info.json")
+    facts = {key: value for key, value in entry.items() if key not in NOT_THE_DATA}
+    return hashed(facts, listed.read_text(encoding="utf-8") if listed.is_file() else "", class_names)
+
+
+def corpus_entry(corpus):
+    return lookup(plugins.corpora(), corpus, "corpus in nml/corpora/catalogue.yaml")
+
+
+@cache
+def data_of(corpus):
+    """Hash what a corpus holds; of a pool, what each of its members does, and their names, which its keys have."""
+    entry = corpus_entry(corpus)
+    if "pool" in entry:
+        return hashed([(member, data_of(member)) for member in entry["pool"]])
+    return described(entry, names_in(classes_file(entry)) if "classes" in entry else [])
+
+
+def names_in(file):
+    return read_names(file) if file.is_file() else []
 
 
 def corpus_data(wildcards):
-    return described(lookup(plugins.corpora(), wildcards.corpus, "corpus in nml/corpora/catalogue.yaml"))
+    return data_of(wildcards.corpus)
+
+
+def corpus_templates(wildcards):
+    return corpus_entry(wildcards.corpus).get("templates", [])
 
 
 def task_data(wildcards):
-    return described(lookup(plugins.tasks(), wildcards.task, "task in nml/tasks/catalogue.yaml"))
+    entry = lookup(plugins.tasks(), wildcards.task, "task in nml/tasks/catalogue.yaml")
+    return described(entry, names_in(Path(entry["path"], "classnames.txt")))
 
 
 def recipe_json(wildcards):
@@ -89,12 +128,29 @@ def architecture_file(recipe):
     return plugins.source_file("pretraining/architectures", architecture)
 
 
-def corpus_info(wildcards):
-    return f"{lookup(plugins.corpora(), wildcards.corpus, 'corpus in nml/corpora/catalogue.yaml')['path']}/info.json"
-
-
 def task_info(wildcards):
     return f"{lookup(plugins.tasks(), wildcards.task, 'task in nml/tasks/catalogue.yaml')['path']}/info.json"
+
+
+def noise_groups(wildcards):
+    """Hash the groups of classes that a noise works in; None if it needs none."""
+    kind = noise_kind(wildcards.noise)
+    if not grouped(kind):
+        return None
+    if kind not in corpus_entry(wildcards.corpus).get("groups", {}):
+        raise WorkflowError(
+            f"corpus '{wildcards.corpus}' has no groups of classes for '{kind}' in its catalogue entry."
+        )
+    return hashed(groups_of(wildcards.corpus, kind))
+
+
+def percent_of(wildcards):
+    """Return what the percents of a noise count; the configuration's word is about kinds that work in groups."""
+    return CONFIG.percent_of if grouped(noise_kind(wildcards.noise)) else "corpus"
+
+
+def grouped(kind):
+    return kind != CLEAN and plugins.noise_kinds()[kind].get("GROUPS", False)
 
 
 def noise_code(wildcards):

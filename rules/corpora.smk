@@ -1,6 +1,4 @@
 rule index_corpus:
-    input:
-        info=ancient(corpus_info),
     output:
         index="results/corpora/{corpus}/index.parquet",
         manifest="results/corpora/{corpus}/manifest.json",
@@ -9,8 +7,12 @@ rule index_corpus:
     benchmark:
         "results/benchmarks/index_corpus/{corpus}.jsonl"
     params:
+        # In place of an input: the data may lie elsewhere on another machine, which must not make anything run again.
         data=corpus_data,
+        # Not a declared output, so that it survives a kill: the next try goes on with the shards that are left.
+        progress="results/progress/index/{corpus}",
         code=code("index_corpus"),
+    threads: 8
     conda:
         "../envs/environment.yaml"
     script:

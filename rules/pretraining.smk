@@ -12,6 +12,7 @@ rule pretrain:
     params:
         recipe=recipe_json,
         data=corpus_data,
+        templates=corpus_templates,
         # Not a declared output, so that it survives a kill and the next try resumes from it.
         progress="results/progress/{corpus}/{recipe}/{noise}/s{seed}.safetensors",
         code=lambda wildcards: code("pretrain", architecture_file(wildcards.recipe)),

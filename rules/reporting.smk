@@ -53,6 +53,7 @@ rule write_report:
     input:
         tables=rules.build_tables.output.parquet,
         figures=rules.draw_figures.output.png,
+        noise=NOISE_PICTURES,
     output:
         report("results/report/index.html", caption="../report/report.rst", category="Report"),
     log:

@@ -1,4 +1,4 @@
-"""A tiny corpus and a tiny task, in the exact form that the real ones have on disk."""
+"""Tiny corpora and a tiny task, in the exact form that the real ones have on disk."""
 
 import io
 import json
@@ -13,7 +13,8 @@ from hypothesis import settings
 from PIL import Image
 
 from nml import plugins
-from nml.artifacts import sha256_file
+from nml.artifacts import read_json, sha256_file
+from nml.noise.overlay import Changes, read_overlay
 
 # The same examples on every machine, however busy it is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -40,6 +41,11 @@ def members_of(samples: Iterable[Sample]) -> list[Member]:
         files += [(f"{key}.cls", str(label).encode()), (f"{key}.txt", caption.encode())]
         files += [(f"{key}.webp", webp(label, number))]
     return files
+
+
+def overlay_of(noise_dir: Path, shard: str) -> Changes:
+    """Return what a noise changes in a shard."""
+    return read_overlay(noise_dir, shard, read_json(noise_dir / "manifest.json")["overlay"][shard])
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +95,9 @@ def tiny_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shard: Ca
             splits[split][name] = len(samples)
     describe(folder, splits)
     entry = {"path": str(folder), "train": "tiny-train-*.tar*", "validation": "tiny-val-*.tar*"}
-    entry |= {"classes": "classnames.txt", "templates": ["{}", "a {} thing"]}
+    entry |= {"classes": "classnames.txt", "templates": ["{}", "a {} thing"], "has": ["labels", "captions"]}
+    entry |= {"source": "a shelf", "licence": "CC0-1.0", "access": "look", "samples": "30", "size": "9 kB"}
+    entry |= {"check_images": True}
     monkeypatch.setattr(plugins, "corpora", lambda: {"tiny": entry})
     return folder
 
@@ -109,3 +117,104 @@ def tiny_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shard: Call
     entry = {"path": str(folder), "tests": {"test": "id", "test-far": "ood"}}
     monkeypatch.setattr(plugins, "tasks", lambda: {"tiny-domains": entry})
     return folder
+
+
+def jpeg(number: int) -> bytes:
+    """Return an 8 x 8 JPEG."""
+    pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "jpeg")
+    return buffer.getvalue()
+
+
+WNIDS = ["n01440764", "n01443537", "n01484850"]
+
+
+def imagenet_images(split: str) -> list[tuple[str, int]]:
+    """Return the names and labels of four images a class, named as ImageNet's are."""
+    names = {"train": "{wnid}_{number}", "val": "ILSVRC2012_val_{number:08d}"}
+    numbers = [(label, 10 * number + label) for number in range(4) for label in range(len(WNIDS))]
+    return [(names[split].format(wnid=WNIDS[label], number=number), label) for label, number in numbers]
+
+
+def write_imagenet_shards(folder: Path, write_shard: Callable) -> None:
+    """Lay out images as timm/imagenet-1k-wds does: shards of JPEG, label and description, and a list beside them."""
+    for split, prefix in (("train", "train"), ("val", "validation")):
+        images = imagenet_images(split)
+        for shard in range(2):
+            members: list[Member] = []
+            for number, (name, label) in enumerate(images[shard::2]):
+                about = {"filename": f"{name}.JPEG", "label": label, "class_name": WNIDS[label]}
+                members += [(f"{name}.cls", str(label).encode()), (f"{name}.jpg", jpeg(number))]
+                members += [(f"{name}.json", json.dumps(about).encode())]
+            write_shard(folder / f"imagenet1k-{prefix}-{shard:04d}.tar", members)
+    (folder / "_info.json").write_text("{}")
+
+
+def write_imagenet_folders(folder: Path) -> None:
+    """Lay out the same images as an ImageFolder tree."""
+    for split in ("train", "val"):
+        for number, (name, label) in enumerate(imagenet_images(split)):
+            image = folder / split / WNIDS[label] / f"{name}.JPEG"
+            image.parent.mkdir(parents=True, exist_ok=True)
+            image.write_bytes(jpeg(number))
+        (folder / split / "LOC_notes.txt").write_text("not a class")
+
+
+def write_pixparse(folder: Path, write_shard: Callable) -> None:
+    """Lay out pairs as pixparse/cc12m-wds does."""
+    for shard in range(2):
+        members: list[Member] = []
+        for number in range(3):
+            key, caption = f"{shard:05d}{number:04d}", f"<PERSON> and thing {shard}{number}"
+            members += [(f"{key}.jpg", jpeg(number)), (f"{key}.json", json.dumps({"key": key}).encode())]
+            members += [(f"{key}.txt", caption.encode())]
+        write_shard(folder / f"cc12m-train-{shard:04d}.tar", members)
+
+
+def write_img2dataset(folder: Path) -> None:
+    """Lay out pairs as img2dataset does, with webdataset's own writer, a table of all links and statistics beside."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from webdataset import TarWriter
+
+    folder.mkdir(parents=True)
+    for shard in range(2):
+        rows = []
+        with TarWriter(str(folder / f"{shard:05d}.tar")) as tar:
+            for number in range(4):
+                key, caption = f"{shard:05d}{number:04d}", f"photo {shard}{number} – café &amp; more"
+                about = {"caption": caption, "url": f"http://host/{key}", "key": key, "status": "success"}
+                # A dead link has a row in the table, and no sample.
+                if number == 2:
+                    rows.append(about | {"status": "failed_to_download"})
+                    continue
+                tar.write({"__key__": key, "jpg": jpeg(number), "txt": caption, "json": json.dumps(about, indent=4)})
+                rows.append(about)
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{shard:05d}.parquet")
+        (folder / f"{shard:05d}_stats.json").write_text(json.dumps({"count": 4, "successes": 3}))
+
+
+@pytest.fixture
+def real_layouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shard: Callable) -> Path:
+    """Return a folder where every corpus of the catalogue, but the embedded one, lies under its name, tiny.
+
+    The entries are those of the catalogue; only the paths, and the classes of ImageNet, of which there are three, are
+    the test's own.
+    """
+    root = tmp_path / "data"
+    write_imagenet_shards(root / "imagenet1k", write_shard)
+    write_imagenet_folders(root / "imagenet1k-folder")
+    write_pixparse(root / "cc12m", write_shard)
+    for name in ("cc12m-img2dataset", "yfcc15m", "yfcc15m-openai"):
+        write_img2dataset(root / name)
+    classes = tmp_path / "classes.csv"
+    rows = ["0,n01440764,tench,fish,fish", "1,n01443537,goldfish,fish,fish", "2,n01484850,white shark,,shark"]
+    classes.write_text("\n".join(["label,wnid,name,overlap,hypernym", *rows]))
+    entries = {name: dict(entry) for name, entry in plugins.corpora().items()}
+    for name, entry in entries.items():
+        entry |= {"path": str(root / name)} if "path" in entry else {}
+        entry |= {"classes": str(classes)} if name.startswith("imagenet1k") else {}
+        entry |= {"train_shards": 2} if "train_shards" in entry else {}
+    monkeypatch.setattr(plugins, "corpora", lambda: entries)
+    return root

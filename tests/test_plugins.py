@@ -31,17 +31,18 @@ def test_literals_are_read_and_the_rest_is_left_out(tmp_path: Path) -> None:
 
 def test_each_file_is_a_plugin_named_with_hyphens(tmp_path: Path) -> None:
     for name in ("pair_flip.py", "swap.py", "_private.py", "__init__.py", "notes.txt"):
-        (tmp_path / name).write_text("CORRUPTS = 'labels'\n")
+        (tmp_path / name).write_text("CORRUPTS = 'labels'\nDEFINITION = 1\n")
     found = plugins._declarations(tmp_path, plugins._noise_kind_problem)
-    assert found == {"pair-flip": {"CORRUPTS": "labels"}, "swap": {"CORRUPTS": "labels"}}
+    assert set(found) == {"pair-flip", "swap"}
+    assert all(literals == {"CORRUPTS": "labels", "DEFINITION": 1} for literals in found.values())
 
 
 @pytest.mark.parametrize(
     ("found", "names", "keys"),
     [
-        (plugins.noise_kinds, {"symmetric", "swap"}, {"CORRUPTS"}),
+        (plugins.noise_kinds, {"symmetric", "swap"}, {"CORRUPTS", "DEFINITION"}),
         (plugins.architectures, {"resnet-mini", "clip-mini"}, {"OBJECTIVE", "IMAGE_SIZE"}),
-        (plugins.corpora, {"emoji"}, {"path", "train", "validation", "classes", "templates"}),
+        (plugins.corpora, {"emoji"}, {"has", "source", "licence", "access", "samples", "size"}),
         (plugins.tasks, {"emoji-domains"}, {"path", "tests"}),
     ],
 )
@@ -132,6 +133,8 @@ def test_a_wrong_method_file_is_refused_with_its_name(tmp_path: Path, old: str, 
         ("swap_2.py", plugins._noise_kind_problem, "CORRUPTS = 'labels'"),
         ("clean.py", plugins._noise_kind_problem, "CORRUPTS = 'labels'"),
         ("swap.py", plugins._noise_kind_problem, "CORRUPTS = 'pixels'"),
+        ("swap.py", plugins._noise_kind_problem, "CORRUPTS = 'labels'"),
+        ("swap.py", plugins._noise_kind_problem, "CORRUPTS = 'labels'; DEFINITION = 1; GROUPS = 'no'"),
         ("swap.py", plugins._noise_kind_problem, ""),
         ("net.py", plugins._architecture_problem, "OBJECTIVE = 'none'\nIMAGE_SIZE = 32"),
         ("net.py", plugins._architecture_problem, "OBJECTIVE = 'supervised'"),

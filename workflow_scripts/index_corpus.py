@@ -6,5 +6,12 @@ from nml.corpora.catalogue import open_corpus
 from nml.corpora.index import index_corpus
 from nml.jobs import job
 
-with job(snakemake):
-    index_corpus(open_corpus(snakemake.wildcards.corpus), Path(snakemake.output.manifest).parent)
+# The worker processes import this file.
+if __name__ == "__main__":
+    with job(snakemake):
+        index_corpus(
+            corpus=open_corpus(snakemake.wildcards.corpus),
+            out_dir=Path(snakemake.output.manifest).parent,
+            workers=snakemake.threads,
+            progress_dir=Path(snakemake.params.progress),
+        )

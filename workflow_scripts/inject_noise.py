@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+from nml.corpora.catalogue import groups_of
 from nml.grid import Noise
 from nml.jobs import job
 from nml.noise.inject import inject_noise
 
 with job(snakemake):
+    noise = Noise.parse(snakemake.wildcards.noise)
     inject_noise(
         corpus_dir=Path(snakemake.input.manifest).parent,
-        noise=Noise.parse(snakemake.wildcards.noise),
+        noise=noise,
         seed=snakemake.params.seed,
         out_dir=Path(snakemake.output.manifest).parent,
+        groups=groups_of(snakemake.wildcards.corpus, noise.kind),
+        percent_of=snakemake.params.percent_of,
     )

@@ -9,6 +9,7 @@ with job(snakemake):
     write_report(
         tables_dir=Path(snakemake.input.tables[0]).parent,
         figures_dir=Path(snakemake.input.figures[0]).parent,
+        noise_pictures=snakemake.input.noise,
         out_file=Path(snakemake.output[0]),
         title=snakemake.params.title,
     )

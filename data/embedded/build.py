@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from builder.attribution import write_attribution
 from builder.compare import differences
 from builder.concepts import pretraining_concepts
-from builder.corpus import build_corpus
+from builder.corpus import build_corpus, class_table
 from builder.drawings import CORPUS_VENDORS, VENDORS, Drawings, read_emoji
 from builder.samples import Task
 from builder.shards import write_corpus, write_task
@@ -46,9 +46,11 @@ def build(packages: Packages, data: Path, sheets: Path) -> None:
     drawings = Drawings(packages)
     emoji = read_emoji(packages)
     chosen = pretraining_concepts({e.concept: e.subgroup for e in reversed(emoji)})
-    classes, splits = build_corpus([e for e in emoji if e.concept in chosen], drawings)
+    pretraining = [e for e in emoji if e.concept in chosen]
+    classes, splits = build_corpus(pretraining, drawings)
     write_corpus(data / "corpora" / "emoji", "emoji", classes, splits, CORPUS_ABOUT)
-    names = [e.name for e in emoji if e.concept in chosen]
+    (data / "corpora" / "emoji" / "classes.csv").write_text(class_table(pretraining), encoding="utf-8")
+    names = [e.name for e in pretraining]
     tasks = build_tasks(packages, drawings, [e for e in emoji if e.concept not in chosen], names)
     for task in tasks:
         write_task(data / "tasks" / task.name, task)

@@ -12,8 +12,8 @@ from nml.errors import UserError
 _ABOUT = """\
 Look at a study: what its configuration asks for, what is done, and what came out.
 
-These commands only read files in the current folder, and need no GPU. The work itself is done by Snakemake:
-`snakemake` runs config.yaml, `snakemake --configfile presets/smoke.yaml` another configuration."""
+These commands read files in the current folder, and need no GPU. The work itself is done by Snakemake: `snakemake` runs
+config.yaml, `snakemake --configfile presets/smoke.yaml` another configuration, and `nml data index` calls it too."""
 
 _EXAMPLES = {
     "plan": """\
@@ -31,7 +31,10 @@ _EXAMPLES = {
 
 `group` is a word of SQL: write "group" in double quotes.""",
     "data": """\
-  nml data""",
+  nml data
+  nml data index imagenet1k
+  nml data verify
+  nml data verify emoji""",
 }
 
 
@@ -64,7 +67,18 @@ def _parser() -> argparse.ArgumentParser:
     target = query.add_mutually_exclusive_group()
     target.add_argument("--csv", metavar="FILE", help="save the whole table as CSV instead of printing it")
     target.add_argument("--parquet", metavar="FILE", help="save the whole table as Parquet instead of printing it")
-    _command(commands, "data", "the corpora and tasks of the catalogues: are they here, how large, under which licence")
+    data = _command(
+        commands, "data", "the corpora and tasks of the catalogues: are they here, how large, under which licence"
+    )
+    data.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "index", "verify"),
+        default="list",
+        help="list: what is here (default); index: let Snakemake index these corpora; "
+        "verify: compare shards, index and noise with their SHA-256 when made",
+    )
+    data.add_argument("corpora", nargs="*", metavar="CORPUS", help="verify: only these; default: all that are indexed")
     return parser
 
 

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nml.config.grid import encoders_of
+from nml.config.grid import encoders_of, pictured_noises
 from nml.config.schema import Config
-from nml.grid import Encoder, cell_path, encoder_dir, spectrum_path
+from nml.grid import Encoder, Noise, cell_path, encoder_dir, spectrum_path
 from nml.reporting.labels import FIGURES, TABLES
 
 # The rules of each stage, in the order of the data's flow.
 STAGES = {
     "index": ("index_corpus",),
-    "noise": ("inject_noise",),
+    "noise": ("inject_noise", "draw_noise"),
     "pretraining": ("pretrain", "initialise_encoder"),
     "features, tuning, spectra": ("tune",),
     "reporting": ("build_tables", "draw_figures", "write_report"),
@@ -43,7 +43,11 @@ def jobs_of(config: Config) -> list[Job]:
     noises = dict.fromkeys(f"{encoder.corpus}/{encoder.noise}" for encoder in encoders if encoder.is_trained)
     return [
         *(_job("index_corpus", name, f"results/corpora/{name}", "index.parquet", "manifest.json") for name in corpora),
-        *(_job("inject_noise", name, f"results/noise/{name}", "manifest.json") for name in noises),
+        *(
+            _job("inject_noise", name, f"results/noise/{name}", "manifest.json", "transitions.parquet")
+            for name in noises
+        ),
+        *(_picture_job(corpus, noise) for corpus, noise in pictured_noises(config)),
         *map(_encoder_job, encoders),
         *(_tuning_job(config, encoder, task) for encoder, task in pairs),
         _job("build_tables", "", "results/tables", "main.txt", *(f"{name}.parquet" for name in TABLES)),
@@ -55,6 +59,10 @@ def jobs_of(config: Config) -> list[Job]:
 def cells_of(config: Config, encoder: Encoder, task: str) -> tuple[str, ...]:
     """Return the paths of the cells of an encoder and a task, one a method."""
     return tuple(str(cell_path(encoder, task, method)) for method in sorted(config.methods))
+
+
+def _picture_job(corpus: str, noise: Noise) -> Job:
+    return _job("draw_noise", f"{corpus}/{noise}", f"results/figures/noise/{corpus}", f"{noise}.png", f"{noise}.pdf")
 
 
 def _encoder_job(encoder: Encoder) -> Job:

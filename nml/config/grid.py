@@ -14,3 +14,15 @@ def encoders_of(config: Config) -> list[Encoder]:
     ]
     controls = [Encoder(encoder.corpus, encoder.recipe, Noise(UNTRAINED), encoder.seed) for encoder in trained]
     return list(dict.fromkeys([*trained, *controls]))
+
+
+def pictured_noises(config: Config) -> list[tuple[str, Noise]]:
+    """Return each corpus and noise kind with its highest percent: what a kind does, and most of it."""
+    noises = [
+        (family.corpus, Noise(kind, percent))
+        for family in config.pretraining
+        for kind, percents in family.noise.items()
+        for percent in percents
+    ]
+    highest = {(corpus, noise.kind): (corpus, noise) for corpus, noise in sorted(noises)}
+    return list(highest.values())

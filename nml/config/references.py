@@ -24,12 +24,17 @@ def find_problems(config: Config) -> list[Problem]:
 
 def _pretraining(config: Config, index: int, family: Pretraining) -> Iterator[Problem]:
     here = ("pretraining", index)
-    if family.corpus not in plugins.corpora():
+    corpus = plugins.corpora().get(family.corpus)
+    if corpus is None:
         yield one_of((*here, "corpus"), "the corpus", family.corpus, plugins.corpora())
     if family.recipe not in config.recipes:
         yield one_of((*here, "recipe"), "the recipe", family.recipe, config.recipes)
         return
     learns_from = SUPERVISION[config.recipes[family.recipe].objective]
+    if corpus and (lack := _lack(corpus, learns_from)):
+        given = f"the corpus '{family.corpus}' has no {lack}, and recipe '{family.recipe}' needs them."
+        suited = [name for name, entry in plugins.corpora().items() if not _lack(entry, learns_from)]
+        yield mismatch((*here, "corpus"), given, suited)
     fitting = [kind for kind, declared in plugins.noise_kinds().items() if declared["CORRUPTS"] == learns_from]
     for kind in family.noise:
         if kind not in plugins.noise_kinds():
@@ -37,6 +42,25 @@ def _pretraining(config: Config, index: int, family: Pretraining) -> Iterator[Pr
         elif kind not in fitting:
             given = f"'{kind}' does not change the {learns_from} that recipe '{family.recipe}' learns from."
             yield mismatch((*here, "noise", kind), given, fitting)
+        elif not _is_possible(kind, family.corpus):
+            given = f"the corpus '{family.corpus}' has no groups of classes for '{kind}' in its catalogue entry."
+            yield mismatch((*here, "noise", kind), given, [k for k in fitting if _is_possible(k, family.corpus)])
+
+
+def _lack(corpus: dict[str, Any], learns_from: str) -> str | None:
+    """Return what a corpus would need for an encoder to be trained and validated on it."""
+    if learns_from not in corpus["has"]:
+        return learns_from
+    # Image-text encoders too are validated by their accuracy on labelled images.
+    return None if "validation" in corpus else "labelled validation images"
+
+
+def _groups_of(corpus: str) -> dict[str, Any]:
+    return plugins.corpora().get(corpus, {}).get("groups", {})
+
+
+def _is_possible(kind: str, corpus: str) -> bool:
+    return not plugins.noise_kinds()[kind].get("GROUPS") or kind in _groups_of(corpus)
 
 
 def _recipe(name: str, recipe: Recipe) -> Iterator[Problem]:

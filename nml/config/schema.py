@@ -1,6 +1,6 @@
 """The configuration model: the single source of `config.yaml`'s keys, their defaults, schema and reference page."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -81,3 +81,5 @@ class Config(Strict):
     """Number of tuning seeds in each cell."""
     noise_seed: Annotated[int, Field(ge=0, strict=True, examples=[0])] = 0
     """Seed of the noise; another one corrupts other samples."""
+    percent_of: Annotated[Literal["corpus", "group"], Field(examples=["corpus"])] = "corpus"
+    """What the percents of noise inside groups of classes count: all samples, or those of the groups alone."""

@@ -1,1 +1,1 @@
-"""Pre-training corpora: labelled or captioned images in WebDataset shards."""
+"""Pre-training corpora: labelled or captioned images, in WebDataset shards or class folders."""

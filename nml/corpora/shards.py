@@ -1,20 +1,24 @@
-"""Reading WebDataset shards, with errors that name the shard and the sample."""
+"""Reading shards, with errors that name the shard and the sample."""
 
 import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from webdataset.tariterators import group_by_keys
+from webdataset.tariterators import base_plus_ext, group_by_keys
 
+from nml.corpora.content import IMAGE_SUFFIXES, class_folders, images_in
 from nml.errors import UserError
 
-IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg")
+NO_OFFSET = -1
+"""The place of a sample that lies in a folder."""
 # Bytes of zeros that end a tar.
 END_MARKER = 1024
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError)
@@ -23,38 +27,149 @@ _DAMAGE = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError)
 def read_samples(shards: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """Yield the raw samples of shards in order: `__key__`, `__url__`, and the bytes of each member by its suffix.
 
+    Parameters
+    ----------
+    shards : tars, whose members are grouped by their names up to the first dot; or class folders, whose images have
+        the label `cls`, which is the folder's place among its sorted siblings, as `torchvision`'s ImageFolder counts
+
     Raises
     ------
     UserError
-        If a shard is missing, truncated or not a tar; the shard is named.
+        If a shard is missing, truncated or not a tar, or a member's name leaves the folder; the shard is named.
     """
     for shard in shards:
-        try:
-            yield from group_by_keys(_members(shard))
-        except _DAMAGE as error:
-            raise UserError(
-                f"the shard {shard} cannot be read to its end: {_first_line(error)}. It is missing, truncated or "
-                "damaged. Restore it from its source (embedded data: `git checkout -- data/embedded`), then run again."
-            ) from error
+        with damage_named(shard):
+            yield from _read_folder(shard) if shard.is_dir() else group_by_keys(_members(shard))
 
 
-def _members(shard: Path) -> Iterator[dict[str, Any]]:
-    """Yield the files in a shard, in the form that webdataset groups into samples.
+def scan_samples(shard: Path, suffixes: Collection[str]) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield a shard's samples with the place of each; members of other suffixes are not read, and appear empty.
+
+    The place is the byte where the sample's first member starts in the tar, uncompressed; in a folder, `NO_OFFSET`.
+
+    Raises
+    ------
+    UserError
+        As `read_samples` does.
+    """
+    with damage_named(shard):
+        if shard.is_dir():
+            yield from ((sample, NO_OFFSET) for sample in _read_folder(shard, suffixes))
+            return
+        placed = (m | {"data": (m["offset"], m["data"])} for m in _members(shard, suffixes))
+        for sample in group_by_keys(placed):
+            places = [value[0] for value in sample.values() if isinstance(value, tuple)]
+            plain = {name: value[1] if isinstance(value, tuple) else value for name, value in sample.items()}
+            yield plain, min(places)
+
+
+@contextmanager
+def damage_named(shard: Path) -> Iterator[None]:
+    """Turn the errors of a shard that cannot be read into a `UserError` that names it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise UserError(
+            f"the shard {shard} cannot be read to its end: {_first_line(error)}. It is missing, truncated or damaged. "
+            "Restore it from its source (embedded data: `git checkout -- data/embedded`), then run again."
+        ) from error
+
+
+def _members(shard: Path, suffixes: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the files in a tar, in the form that webdataset groups into samples, and where each starts."""
+    opener = gzip.open if shard.suffix == ".gz" else open
+    with opener(shard, "rb") as stream:
+        for member, read in members_of(shard, stream):
+            wanted = suffixes is None or split_name(member.name)[1] in suffixes
+            data = read() if wanted else b""
+            yield {"fname": member.name, "data": data, "offset": member.offset, "__url__": str(shard)}
+
+
+def members_of(shard: Path, stream: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
+    """Yield the headers of the files in a tar, uncompressed, and how to read each.
+
+    Raises
+    ------
+    UserError
+        If a member's name leaves the folder that the tar would be unpacked in.
+    ValueError, OSError
+        If the tar is damaged or cut, or a member is no file, or belongs to no sample.
+    """
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        for member in tar:
+            _require_inside(shard, member.name)
+            if member.isdir():
+                continue
+            if not member.isreg():
+                raise ValueError(f"its member '{member.name}' is a link or a device, no file")
+            if split_name(member.name)[0] is None:
+                raise ValueError(f"its member '{member.name}' belongs to no sample: it should be <key>.<suffix>")
+            yield member, partial(_read_member, tar, member)
+        _require_end(tar, stream)
+
+
+def sample_at(
+    shard: Path, stream: IO[bytes], key: str, offset: int
+) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
+    """Yield the headers of the files of the sample that starts at a byte of a tar, and how to read each.
+
+    Parameters
+    ----------
+    shard, stream : as of `members_of`
+    key : of the sample; if another one starts there, nothing is yielded
+    offset : as the index has it
+    """
+    stream.seek(offset)
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        for member in tar:
+            if split_name(member.name)[0] != key:
+                return
+            yield member, partial(_read_member, tar, member)
+
+
+def split_name(name: str) -> tuple[str | None, str | None]:
+    """Return the key of the sample that a member belongs to, and its suffix in small letters, as webdataset does."""
+    key, suffix = base_plus_ext(name)
+    return key, suffix and suffix.lower()
+
+
+def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    return tar.extractfile(member).read()
+
+
+def _require_inside(shard: Path, name: str) -> None:
+    # A name that is not UTF-8 is a ValueError here, where the shard is known.
+    name.encode()
+    if name.startswith("/") or ".." in name.split("/"):
+        raise UserError(
+            f"the shard {shard} has the member '{name}', which points outside the folder it would be unpacked in. "
+            "No sound tool writes that: get the shard from its source again."
+        )
+
+
+def _require_end(tar: tarfile.TarFile, stream: IO[bytes]) -> None:
+    """Check that a tar whose members were all met is whole.
 
     `tarfile` stops without an error at a damaged header and where a stream was cut between two members, so samples
     would be lost in silence. Whatever follows the last member must be the end-of-archive marker, two blocks of zeros.
+
+    Raises
+    ------
+    EOFError
+        If it is not.
     """
-    opener = gzip.open if shard.suffix == ".gz" else open
-    with opener(shard, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-        for member in tar:
-            if member.isreg() and "." not in Path(member.name).name:
-                raise ValueError(f"its member '{member.name}' has no suffix, so it belongs to no sample")
-            if member.isreg():
-                yield {"fname": member.name, "data": tar.extractfile(member).read(), "__url__": str(shard)}
-        stream.seek(tar.offset)
-        rest = stream.read()
+    stream.seek(tar.offset)
+    rest = stream.read()
     if len(rest) < END_MARKER or any(rest):
         raise EOFError(f"it has no end-of-archive marker after byte {tar.offset}")
+
+
+def _read_folder(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> Iterator[dict[str, Any]]:
+    label = class_folders(folder.parent).index(folder.name)
+    for image in images_in(folder):
+        suffix = image.suffix[1:].lower()
+        data = image.read_bytes() if suffix in suffixes else b""
+        yield {"__key__": image.stem, "__url__": str(folder), suffix: data, "cls": str(label).encode()}
 
 
 def _first_line(error: BaseException) -> str:
@@ -70,14 +185,26 @@ def decode_image(sample: dict[str, Any]) -> np.ndarray:
     UserError
         If the sample has no image or the image is corrupt; shard and key are named.
     """
-    suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in sample), None)
-    if suffix is None:
-        raise _sample_error(sample, f"has no image; expected a member ending in one of {', '.join(IMAGE_SUFFIXES)}")
+    suffix = image_suffix(sample)
     try:
         with Image.open(io.BytesIO(sample[suffix])) as image:
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise _sample_error(sample, f"has a corrupt .{suffix} image ({_first_line(error)})") from error
+
+
+def image_suffix(sample: dict[str, Any]) -> str:
+    """Return which member of a sample is its image.
+
+    Raises
+    ------
+    UserError
+        If there is none; shard and key are named.
+    """
+    suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in sample), None)
+    if suffix is None:
+        raise _sample_error(sample, f"has no image; expected a member ending in one of {', '.join(IMAGE_SUFFIXES)}")
+    return suffix
 
 
 def decode_label(sample: dict[str, Any], num_classes: int) -> int:
@@ -96,13 +223,13 @@ def decode_label(sample: dict[str, Any], num_classes: int) -> int:
     return int(text)
 
 
-def decode_caption(sample: dict[str, Any]) -> str:
+def decode_caption(sample: dict[str, Any], may_be_empty: bool = False) -> str:
     """Return a sample's caption from its `.txt` member.
 
     Raises
     ------
     UserError
-        If the member is missing, empty or not UTF-8; shard and key are named.
+        If the member is missing, not UTF-8, or empty where that is not allowed; shard and key are named.
     """
     text = sample.get("txt")
     if text is None:
@@ -111,7 +238,7 @@ def decode_caption(sample: dict[str, Any]) -> str:
         caption = text.decode("utf-8").strip()
     except UnicodeDecodeError as error:
         raise _sample_error(sample, "has a caption that is not UTF-8") from error
-    if not caption:
+    if not caption and not may_be_empty:
         raise _sample_error(sample, "has an empty caption")
     return caption
 

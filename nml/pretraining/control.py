@@ -26,7 +26,7 @@ def initialise(encoder: Encoder, corpus: Corpus, recipe: Recipe, out_dir: Path) 
     the activations shrink from layer to layer, and the control would fail for a reason other than what it controls.
     """
     model = build_model(recipe, encoder.recipe, len(corpus.class_names), encoder.seed)
-    samples = islice(read_samples(corpus.shards["train"]), CALIBRATION_IMAGES)
+    samples = islice(read_samples(shard.path for shard in corpus.shards["train"]), CALIBRATION_IMAGES)
     calibrate(model, stack_images([decode_image(sample) for sample in samples]), recipe)
     facts = {"validation_accuracy": None, "epochs": 0, "samples_per_second": None, "wall_seconds": 0.0}
     write_encoder(

@@ -12,7 +12,9 @@ import webdataset as wds
 from nml.artifacts import read_json
 from nml.corpora.catalogue import Corpus
 from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples
-from nml.noise.overlay import read_overlay
+from nml.corpora.verify import require_unchanged
+from nml.errors import UserError
+from nml.noise.noisy_samples import read_noisy_samples
 from nml.pretraining.images import stack_images
 
 # Encoded samples held for shuffling: half a gigabyte of photographs.
@@ -31,11 +33,18 @@ class TrainingData:
     corpus : the clean shards
     noise_dir : folder of the overlay that replaces the noisy labels or captions
     target : `label` or `caption`
+
+    Raises
+    ------
+    UserError
+        If a shard changed since it was indexed.
     """
 
     def __init__(self, corpus: Corpus, noise_dir: Path, target: str) -> None:
         self.corpus, self.noise_dir, self.target = corpus, noise_dir, target
-        self.samples: int = read_json(noise_dir / "manifest.json")["samples"]
+        manifest = read_json(noise_dir / "manifest.json")
+        self.samples: int = manifest["samples"]
+        require_unchanged(corpus.shards["train"], manifest["shards"])
         self.held = self._hold()
 
     def batches(self, sizes: list[int], seed: int) -> Iterator[tuple[torch.Tensor, list[Any]]]:
@@ -50,7 +59,7 @@ class TrainingData:
 
     def _hold(self) -> list[Decoded] | None:
         """Return all samples, decoded, if they are small enough together, going by the first."""
-        stream = self._stream(self.corpus.shards["train"])
+        stream = read_noisy_samples(self.corpus.shards["train"], self.noise_dir)
         first = self._decode(next(stream))
         if self.samples * first[0].nbytes > HELD_BYTES:
             return None
@@ -60,28 +69,29 @@ class TrainingData:
         if self.held is not None:
             return iter(rng.sample(self.held, len(self.held)))
         shards = self.corpus.shards["train"]
-        stream = self._stream(rng.sample(shards, len(shards)))
+        stream = read_noisy_samples(rng.sample(shards, len(shards)), self.noise_dir)
         return map(self._decode, wds.shuffle(SHUFFLE_BUFFER, initial=SHUFFLE_BUFFER, rng=rng)(stream))
-
-    def _stream(self, shards: list[Path]) -> Iterator[dict[str, Any]]:
-        for shard in shards:
-            overlay = read_overlay(self.noise_dir, shard.name)
-            for sample in read_samples([shard]):
-                changed = overlay.get(sample["__key__"])
-                yield sample | {"noisy": changed[self.target]} if changed else sample
 
     def _decode(self, sample: dict[str, Any]) -> Decoded:
         image = decode_image(sample)
         if "noisy" in sample:
-            return image, sample["noisy"]
+            return image, sample["noisy"][self.target]
         if self.target == "label":
             return image, decode_label(sample, len(self.corpus.class_names))
-        return image, decode_caption(sample)
+        return image, decode_caption(sample, self.corpus.empty_captions)
 
 
 def validation_set(corpus: Corpus) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the clean validation split: uint8 images [N, 3, H, W] and int64 labels [N]."""
-    samples = list(read_samples(corpus.shards["validation"]))
+    """Return the clean validation split: uint8 images [N, 3, H, W] and int64 labels [N].
+
+    Raises
+    ------
+    UserError
+        If the corpus has none, or a shard or sample of it is damaged.
+    """
+    if not corpus.shards["validation"]:
+        raise UserError(f"corpus '{corpus.name}' has no validation split, so no encoder can be validated on it.")
+    samples = list(read_samples(shard.path for shard in corpus.shards["validation"]))
     labels = [decode_label(sample, len(corpus.class_names)) for sample in samples]
     return stack_images([decode_image(sample) for sample in samples]), torch.tensor(labels)
 

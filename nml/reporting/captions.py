@@ -63,6 +63,13 @@ FIGURE_CAPTIONS = {
 }
 
 
+NOISE_CAPTION = (
+    "What one noise did to one corpus, at its highest percent. Left, where there are classes: how many samples of each "
+    "class (down) were given another (across), for captions the class of the sample that the caption was taken from. "
+    "Right: corrupted samples with their clean label or caption above, and the noisy one below in red."
+)
+
+
 def seed_counts(averages: pd.DataFrame) -> dict[str, int]:
     """Return the fewest `pretrain_seeds` and `tuning_seeds` behind an average of a trained encoder.
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
-from nml.artifacts import atomic_path
+from nml.artifacts import save_figure
 from nml.errors import UserError
 from nml.grid import CLEAN, UNTRAINED
 from nml.reporting.associations import PAIRS, centred, spectrum_points
@@ -70,18 +70,7 @@ def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
     }
     with matplotlib.rc_context(RC):
         for name, figure in draw.items():
-            save(figure(), Path(out_dir) / name)
-
-
-def save(figure: Figure, stem: str | Path) -> None:
-    """Write `<stem>.png` and `<stem>.pdf` without dates or versions, so that equal figures give equal bytes."""
-    metadata = {
-        ".png": {"Software": None},
-        ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-    }
-    for suffix, entries in metadata.items():
-        with atomic_path(Path(stem).with_suffix(suffix)) as temporary:
-            figure.savefig(temporary, metadata=entries)
+            save_figure(figure(), Path(out_dir, name))
 
 
 def noise_curves(averages: pd.DataFrame, names: dict[tuple[str, str, str], str]) -> Figure:

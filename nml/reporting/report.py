@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nml.artifacts import write_text
 from nml.errors import UserError
 from nml.grid import Encoder, Noise, cell_path
-from nml.reporting.captions import FIGURE_CAPTIONS, TABLE_CAPTIONS, seed_counts, seeds_note
+from nml.reporting.captions import FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, seed_counts, seeds_note
 from nml.reporting.labels import FIGURES, TABLES, method_label, method_rank
 from nml.reporting.layout import SHOW, show_headline
 from nml.reporting.reading import ENCODER
@@ -20,7 +20,13 @@ from nml.reporting.tables import read_table
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_report(tables_dir: str | Path, figures_dir: str | Path, out_file: str | Path, title: str) -> None:
+def write_report(
+    tables_dir: str | Path,
+    figures_dir: str | Path,
+    out_file: str | Path,
+    title: str,
+    noise_pictures: Sequence[str | Path] = (),
+) -> None:
     """Write the report of a run as one self-contained HTML file; equal inputs give equal bytes.
 
     Parameters
@@ -32,6 +38,8 @@ def write_report(tables_dir: str | Path, figures_dir: str | Path, out_file: str 
         Such as `results/report/index.html`.
     title
         The heading, such as the name of the configuration.
+    noise_pictures
+        PNGs of `nml.noise.pictures`, each with its PDF beside it.
 
     Raises
     ------
@@ -58,6 +66,8 @@ def write_report(tables_dir: str | Path, figures_dir: str | Path, out_file: str 
         table_captions=TABLE_CAPTIONS,
         table_links={name: _link(Path(tables_dir) / f"{name}.parquet", out_file) for name in TABLES},
         figures=list(_figures(Path(figures_dir), out_file)),
+        noise_pictures=[_noise_picture(Path(png), out_file) for png in noise_pictures],
+        noise_caption=NOISE_CAPTION,
     )
     write_text(out_file, text)
 
@@ -90,15 +100,20 @@ def _grid(table: pd.DataFrame) -> dict[str, list]:
 
 def _figures(figures_dir: Path, out_file: str | Path) -> Iterator[dict[str, str]]:
     for name in FIGURES:
-        png = figures_dir / f"{name}.png"
-        if not png.is_file():
-            raise UserError(f"{png} does not exist. Figures are {', '.join(FIGURES)}; make them with snakemake {png}.")
-        yield {
-            "name": name,
-            "caption": FIGURE_CAPTIONS[name],
-            "png": base64.b64encode(png.read_bytes()).decode(),
-            "pdf": _link(png.with_suffix(".pdf"), out_file),
-        }
+        yield _picture(figures_dir / f"{name}.png", out_file) | {"name": name, "caption": FIGURE_CAPTIONS[name]}
+
+
+def _noise_picture(png: Path, out_file: str | Path) -> dict[str, str]:
+    return _picture(png, out_file) | {"name": f"{png.parent.name}/{png.name.removesuffix('.png')}"}
+
+
+def _picture(png: Path, out_file: str | Path) -> dict[str, str]:
+    """Return a picture for the page, and where its PDF is."""
+    if not png.is_file():
+        raise UserError(f"{png} does not exist. Make it: snakemake {png}")
+    # A percent may have a point, which is no suffix.
+    pdf = png.with_name(png.name.removesuffix(".png") + ".pdf")
+    return {"png": base64.b64encode(png.read_bytes()).decode(), "pdf": _link(pdf, out_file)}
 
 
 def _link(target: Path, out_file: str | Path) -> str:

@@ -1,15 +1,22 @@
 """The catalogues are listed with what is on disk."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from nml import plugins
 from nml.cli import main
+from nml.corpora.catalogue import open_corpus
+from nml.corpora.index import index_corpus
+from nml.grid import Noise
+from nml.noise.inject import inject_noise
+from nml.noise.materialise import materialise
 
 
 def rows(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     main(["data"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("tiny")]
+    lines = [line for line in capsys.readouterr().out.splitlines() if " corpus " in line or " task " in line]
     return {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
 
 
@@ -31,3 +38,95 @@ def test_what_is_missing_says_where_it_should_be(
     shown = rows(capsys)
     assert shown["tiny-domains"].startswith("task id, ood missing from ")
     assert "lacks 1 of 5 shards" in shown["tiny"]
+
+
+@pytest.fixture
+def noisy(tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the corpus `tiny` is indexed, with one noise."""
+    monkeypatch.chdir(tmp_path)
+    index_corpus(open_corpus("tiny"), Path("results/corpora/tiny"))
+    inject_noise(Path("results/corpora/tiny"), Noise("symmetric", 50), 0, Path("results/noise/tiny/symmetric-50"))
+    return tmp_path
+
+
+def test_verify_says_what_is_as_it_was(noisy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    materialise(
+        open_corpus("tiny"), Path("results/noise/tiny/symmetric-50"), Path("results/materialised/tiny/symmetric-50")
+    )
+    main(["data", "verify"])
+    assert capsys.readouterr().out.splitlines() == [
+        "corpus tiny: as it was made",
+        "noise tiny/symmetric-50: as it was made",
+        "materialised tiny/symmetric-50: as it was made",
+    ]
+
+
+def test_verify_names_all_that_changed(noisy: Path, tiny_corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    materialise(
+        open_corpus("tiny"), Path("results/noise/tiny/symmetric-50"), Path("results/materialised/tiny/symmetric-50")
+    )
+    for path in (
+        tiny_corpus / "tiny-train-02.tar",
+        noisy / "results/noise/tiny/symmetric-50/overlay/tiny-train-02.tar.parquet",
+        noisy / "results/materialised/tiny/symmetric-50/tiny-train-00.tar",
+    ):
+        data = bytearray(path.read_bytes())
+        data[-600] ^= 1
+        path.write_bytes(bytes(data))
+    with pytest.raises(SystemExit):
+        main(["data", "verify", "tiny"])
+    error = capsys.readouterr().err
+    assert "corpus tiny: 1 shards changed" in error
+    assert "tiny-train-02.tar has another SHA-256" in error
+    assert "noise tiny/symmetric-50: 1 of 5 files are missing or changed" in error
+    assert "materialised tiny/symmetric-50: 1 of 4 files are missing or changed" in error
+
+
+def test_index_hands_over_to_the_workflow(tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(os, "execv", lambda *command: called.append(command))
+    main(["data", "index", "tiny"])
+    program, arguments = called[0]
+    assert os.access(program, os.X_OK)
+    assert arguments == [program, "results/corpora/tiny/manifest.json"]
+
+
+@pytest.mark.parametrize(("names", "message"), [([], "say which corpus to index: tiny"), (["tin"], "no corpus 'tin'")])
+def test_index_refuses_what_it_cannot_find(
+    tiny_corpus: Path, names: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["data", "index", *names])
+    assert message in capsys.readouterr().err
+
+
+def test_verify_names_what_is_not_indexed(noisy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["data", "verify", "huge"])
+    assert "'huge' is not indexed here" in capsys.readouterr().err
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no row wrap."""
+    monkeypatch.setattr("nml.cli.console._FILE_WIDTH", 600)
+
+
+def test_a_real_corpus_that_is_here_has_what_its_source_says(
+    real_layouts: Path, wide: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = rows(capsys)
+    for name, entry in plugins.corpora().items():
+        if name != "emoji":
+            assert shown[name].startswith("corpus pre-training here"), name
+            assert shown[name].endswith(f"{entry['samples']} {entry['licence']}")
+    assert "here: cc12m, yfcc15m" in shown["cc12m-yfcc15m"]
+
+
+def test_a_real_corpus_that_is_missing_says_where_it_is_had(
+    tmp_path: Path, wide: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = rows(capsys)
+    assert "missing; from timm/imagenet-1k-wds on Hugging Face" in shown["imagenet1k"]
+    assert "lacks cc12m, yfcc15m" in shown["cc12m-yfcc15m"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nml.config.grid import encoders_of
+from nml.config.grid import encoders_of, pictured_noises
 from nml.config.load import check_config
 
 
@@ -28,3 +28,9 @@ def test_families_of_one_corpus_and_recipe_share_the_clean_encoder(values: dict[
     ]
     encoders = list(map(str, encoders_of(check_config(values))))
     assert len(set(encoders)) == len(encoders) == 4
+
+
+def test_the_highest_percent_of_each_kind_is_pictured(values: dict[str, Any]) -> None:
+    values["pretraining"].append({"corpus": "emoji", "recipe": "resnet-mini", "noise": {"symmetric": [10]}})
+    noises = [f"{corpus}/{noise}" for corpus, noise in pictured_noises(check_config(values))]
+    assert noises == ["emoji/swap-20", "emoji/symmetric-20"]

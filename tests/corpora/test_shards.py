@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from webdataset import tarfile_to_samples
 
-from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples
+from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples, scan_samples
 from nml.errors import UserError
 
 SAMPLES = [(f"key{number}", number % 3, f"caption {number}") for number in range(5)]
@@ -117,6 +117,76 @@ def test_a_file_twice_in_a_row_is_refused(tmp_path: Path, write_shard: Callable)
     path = write_shard(tmp_path / "twice.tar", [("a.cls", b"0"), ("a.cls", b"1")])
     with pytest.raises(UserError, match=r"twice\.tar.*a\.cls: duplicate"):
         list(read_samples([path]))
+
+
+@pytest.mark.parametrize("name", ["../x.jpg", "/etc/x.jpg", "a/../../x.jpg", "a/.."])
+def test_a_member_that_leaves_its_folder_is_refused(tmp_path: Path, write_shard: Callable, name: str) -> None:
+    path = write_shard(tmp_path / "evil.tar", [("a.cls", b"0"), (name, b"x")])
+    with pytest.raises(UserError, match=rf"evil\.tar has the member '{name}', which points outside"):
+        list(read_samples([path]))
+    with pytest.raises(UserError, match="points outside"):
+        list(scan_samples(path, ()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [(tarfile.SYMTYPE, "link"), (tarfile.LNKTYPE, "link"), (tarfile.FIFOTYPE, "device")]
+)
+def test_a_member_that_is_no_file_is_refused(tmp_path: Path, kind: bytes, what: str) -> None:
+    member = tarfile.TarInfo("a.jpg")
+    member.type, member.linkname = kind, "/etc/passwd"
+    with tarfile.open(tmp_path / "links.tar", "w") as tar:
+        tar.addfile(member)
+    with pytest.raises(UserError, match=rf"links\.tar cannot be read.*its member 'a\.jpg' is a .*{what}"):
+        list(read_samples([tmp_path / "links.tar"]))
+
+
+def test_a_folder_in_a_tar_is_passed_over(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "folder.tar", "w") as tar:
+        folder = tarfile.TarInfo("part")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        tar.addfile(tarfile.TarInfo("part/a.cls"))
+    assert [sample["__key__"] for sample in read_samples([tmp_path / "folder.tar"])] == ["part/a"]
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "latin.tar", "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as tar:
+        tar.addfile(tarfile.TarInfo("café.cls"))
+    with pytest.raises(UserError, match=r"latin\.tar cannot be read to its end: .*utf-8"):
+        list(read_samples([tmp_path / "latin.tar"]))
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_a_scan_sees_the_same_samples_and_reads_what_it_is_asked_for(shard: Callable, name: str) -> None:
+    path = shard(name)
+    scanned = [sample for sample, _ in scan_samples(path, ["cls", "txt"])]
+    assert scanned == [sample | {"webp": b""} for sample in read_samples([path])]
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_a_scan_finds_a_truncated_shard_though_it_skips_its_images(shard: Callable, name: str) -> None:
+    path = shard(name)
+    whole = path.read_bytes()
+    for cut in range(0, len(whole), 97) if path.suffix == ".gz" else range(0, content_end(whole) + 2 * BLOCK, 97):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(UserError, match="cannot be read to its end"):
+            list(scan_samples(path, ["cls", "txt"]))
+
+
+def test_suffixes_are_read_in_any_case(tmp_path: Path, write_shard: Callable) -> None:
+    path = write_shard(tmp_path / "upper.tar", [("a.CLS", b"0"), ("a.JPG", b"x")])
+    assert next(scan_samples(path, ["cls"]))[0] == {"__key__": "a", "__url__": str(path), "cls": b"0", "jpg": b""}
+
+
+def test_a_class_folder_has_images_alone(tmp_path: Path) -> None:
+    for name in ("tench/a.JPEG", "tench/b.png", "tench/Thumbs.db", "bird/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    folder = tmp_path / "tench"
+    assert list(read_samples([folder])) == [
+        {"__key__": "a", "__url__": str(folder), "jpeg": b"tench/a.JPEG", "cls": b"1"},
+        {"__key__": "b", "__url__": str(folder), "png": b"tench/b.png", "cls": b"1"},
+    ]
 
 
 def png(mode: str, colour: object) -> bytes:

@@ -8,9 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from cleanlab.benchmarking.noise_generation import generate_noisy_labels
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chisquare
+from scipy.stats import chi2, chisquare
 
 from nml.noise import symmetric
 
@@ -140,3 +141,28 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         symmetric(np.array(labels), keys, num_classes, ratio, 0)
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.2, 0.5])
+def test_the_transitions_are_distributed_as_cleanlab_draws_them(ratio: float) -> None:
+    classes, samples = 20, 100_000
+    random = np.random.default_rng(0)
+    labels = np.sort(random.choice(classes, samples, p=random.dirichlet(np.full(classes, 9.0))))
+    matrix = np.full((classes, classes), ratio / (classes - 1))
+    np.fill_diagonal(matrix, 1 - ratio)
+    np.random.seed(0)
+    theirs = transitions(labels, generate_noisy_labels(labels, matrix), classes)
+    ours = transitions(labels, symmetric(labels, [f"{row:06d}" for row in range(samples)], classes, ratio, 0), classes)
+    # cleanlab rounds the number of each transition down and draws only who makes it; ours are drawn around that.
+    wrong = ~np.eye(classes, dtype=bool)
+    ours, theirs = (table[wrong].reshape(classes, classes - 1) for table in (ours, theirs))
+    assert (ours.sum(1) - theirs.sum(1) >= 0).all()
+    assert (ours.sum(1) - theirs.sum(1) < classes).all()
+    expected = theirs * ours.sum(1, keepdims=True) / theirs.sum(1, keepdims=True)
+    low, high = chi2.interval(0.999, classes * (classes - 2))
+    assert low < ((ours - expected) ** 2 / expected).sum() < high
+
+
+def transitions(clean: np.ndarray, noisy: np.ndarray, classes: int) -> np.ndarray:
+    """Count the samples by clean and noisy label; [classes, classes]."""
+    return np.bincount(clean * classes + noisy, minlength=classes**2).reshape(classes, classes)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nml.config.recipes import Augmentation, Recipe
-from nml.corpora.catalogue import Corpus
+from nml.corpora.catalogue import Corpus, Shard
 from nml.corpora.index import index_corpus
 from nml.grid import Noise
 from nml.noise.inject import inject_noise
@@ -39,8 +39,9 @@ def corpus(tmp_path_factory) -> Corpus:
     for shard in range(3):
         write_shard(path / f"train-{shard}.tar.gz", [(f"t{shard}x{i}", i % 3) for i in range(20)])
     write_shard(path / "val-0.tar.gz", [(f"v{i}", i % 3) for i in range(12)])
-    shards = {"train": sorted(path.glob("train-*")), "validation": sorted(path.glob("val-*"))}
-    return Corpus("colours", path, shards, list(COLOURS), ["{}", "a {} square"])
+    splits = {"train": sorted(path.glob("train-*")), "validation": sorted(path.glob("val-*"))}
+    shards = {split: [Shard(file.name, file) for file in files] for split, files in splits.items()}
+    return Corpus("colours", shards, list(COLOURS), ["{}", "a {} square"], ("labels", "captions"))
 
 
 @pytest.fixture(scope="session")

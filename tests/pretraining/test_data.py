@@ -1,13 +1,23 @@
 """Every sample once per epoch, in an order that the seed alone decides, under the noise overlay."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nml.noise.overlay import read_overlay
+from nml.artifacts import read_json, write_json
+from nml.corpora.index import index_corpus
+from nml.corpora.shards import decode_caption, read_samples
+from nml.errors import UserError
+from nml.grid import Noise
+from nml.noise.inject import inject_noise
+from nml.noise.noisy_samples import read_noisy_samples
 from nml.pretraining import data as data_module
 from nml.pretraining.data import TrainingData, even_batches, validation_set
+from tests.conftest import overlay_of
 
 
 def captions_of_epoch(data: TrainingData, seed: int) -> list[str]:
@@ -47,7 +57,7 @@ def test_labels_and_images_stay_together(corpus, noise_dirs):
 
 
 def test_the_overlay_replaces_exactly_what_it_lists(corpus, noise_dirs):
-    listed = sum(len(read_overlay(noise_dirs["symmetric-20"], shard.name)) for shard in corpus.shards["train"])
+    listed = sum(len(overlay_of(noise_dirs["symmetric-20"], shard.name)) for shard in corpus.shards["train"])
     data = TrainingData(corpus, noise_dirs["symmetric-20"], "label")
     wrong = 0
     for images, labels in data.batches([60], seed=0):
@@ -61,11 +71,40 @@ def test_swapped_captions_reach_the_batches(corpus, noise_dirs):
     data = TrainingData(corpus, noise_dirs["swap-20"], "caption")
     overlay = {}
     for shard in corpus.shards["train"]:
-        overlay |= read_overlay(noise_dirs["swap-20"], shard.name)
+        overlay |= overlay_of(noise_dirs["swap-20"], shard.name)
     assert len(overlay) == 12
     assert sorted(captions_of_epoch(data, 0)) == sorted(
         captions_of_epoch(TrainingData(corpus, noise_dirs["clean"], "caption"), 0)
     ), "a swap keeps the captions and changes whose they are"
+
+
+def test_a_pooled_shard_finds_its_changes_under_the_keys_of_the_index(corpus, noise_dirs, tmp_path):
+    shards = {split: [replace(s, prefix="colours/") for s in found] for split, found in corpus.shards.items()}
+    pooled = replace(corpus, shards=shards)
+    index_corpus(pooled, tmp_path / "corpus")
+    inject_noise(tmp_path / "corpus", Noise("swap", 20), 0, tmp_path / "noise")
+    key, changed = next(iter(overlay_of(tmp_path / "noise", shards["train"][0].name).items()))
+    assert key.startswith("colours/")
+    assert captions_of_epoch(TrainingData(pooled, tmp_path / "noise", "caption"), 0).count(changed["caption"]) == 1
+    clean = {sample["__key__"]: sample for sample in read_samples(shard.path for shard in shards["train"])}
+    stream = read_noisy_samples(shards["train"], tmp_path / "noise")
+    noisy = {sample["__key__"]: sample["noisy"]["caption"] for sample in stream if "noisy" in sample}
+    assert len(noisy) == 12
+    assert all(decode_caption(clean[key]) != caption for key, caption in noisy.items())
+
+
+def test_a_shard_that_changed_since_it_was_indexed_is_not_trained_on(corpus, noise_dirs, tmp_path):
+    shutil.copytree(noise_dirs["clean"], tmp_path / "noise")
+    manifest = read_json(tmp_path / "noise/manifest.json")
+    manifest["shards"]["train-1.tar.gz"]["bytes"] = 7
+    write_json(tmp_path / "noise/manifest.json", manifest)
+    with pytest.raises(UserError, match=r"1 shards changed .*\n.*train-1\.tar\.gz has .* bytes, and had 7"):
+        TrainingData(corpus, tmp_path / "noise", "label")
+
+
+def test_a_corpus_without_validation_split_is_refused(corpus):
+    with pytest.raises(UserError, match="'colours' has no validation split"):
+        validation_set(replace(corpus, shards=corpus.shards | {"validation": []}))
 
 
 def test_the_validation_set_is_clean(corpus):

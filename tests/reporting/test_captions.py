@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nml.reporting.captions import FIGURE_CAPTIONS, TABLE_CAPTIONS, seeds_note
+from nml.reporting.captions import FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, seeds_note
 from nml.reporting.labels import FIGURES, TABLES
 
 from .frames import averages_of
@@ -14,10 +14,10 @@ def test_every_table_and_figure_has_a_caption():
     assert set(TABLE_CAPTIONS) == set(TABLES) and set(FIGURE_CAPTIONS) == set(FIGURES)
 
 
-@pytest.mark.parametrize("name", [*TABLES, *FIGURES])
+@pytest.mark.parametrize("name", [*TABLES, *FIGURES, "noise"])
 def test_the_workflow_report_has_the_same_captions(name):
     text = " ".join((REPORT / f"{name}.rst").read_text().split())
-    assert text == (TABLE_CAPTIONS | FIGURE_CAPTIONS)[name]
+    assert text == (TABLE_CAPTIONS | FIGURE_CAPTIONS | {"noise": NOISE_CAPTION})[name]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_changed_loss_reuses_the_features(rerun):
 
 def test_a_noise_kind_reaches_only_its_own_encoders(rerun):
     edit(rerun, "nml/noise/kinds/swap.py", r"def swap\(", "SHIFT = 0\n\n\ndef swap(")
-    assert rerun.jobs() == {"inject_noise": 1, "pretrain": 1, "tune": 2, **AGGREGATES}
+    assert rerun.jobs() == {"inject_noise": 1, "draw_noise": 1, "pretrain": 1, "tune": 2, **AGGREGATES}
 
 
 def test_a_hyperparameter_reruns_what_it_shapes(rerun):

@@ -5,6 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from nml.cli import main
 from nml.cli.jobs import jobs_of
 from nml.config.load import load_config
 
@@ -46,6 +47,8 @@ def test_every_output_of_the_contract_is_there(finished):
         "figures/noise_curves.png",
         "figures/noise_curves.pdf",
         "figures/spectrum_scatter.png",
+        "figures/noise/emoji/swap-20.png",
+        "figures/noise/emoji/symmetric-20.pdf",
         "report/index.html",
     ]:
         assert (results / path).stat().st_size > 0, path
@@ -96,7 +99,7 @@ def test_each_job_has_a_log_and_a_benchmark(finished):
     logs = {path.relative_to(results / "logs").with_suffix("") for path in results.glob("logs/**/*.log")}
     benchmarks = {p.relative_to(results / "benchmarks").with_suffix("") for p in results.glob("benchmarks/**/*.jsonl")}
     assert logs == benchmarks
-    assert len(logs) == 1 + 3 + 4 + 2 + 12 + 3
+    assert len(logs) == 1 + 3 + 2 + 4 + 2 + 12 + 3
 
 
 def test_the_command_line_counts_the_jobs_that_the_rules_run(finished, monkeypatch):
@@ -106,3 +109,21 @@ def test_the_command_line_counts_the_jobs_that_the_rules_run(finished, monkeypat
     assert {str(job.log) for job in jobs} == {
         str(path.relative_to(finished.path)) for path in finished.path.glob("results/logs/**/*.log")
     }
+
+
+def test_the_noisy_corpus_is_materialised_when_it_is_asked_for(rerun):
+    rerun.snakemake("--", "results/materialised/emoji/symmetric-20/manifest.json")
+    noisy = json.loads((rerun.path / "results/materialised/emoji/symmetric-20/manifest.json").read_text())
+    clean = json.loads((rerun.path / "results/noise/emoji/symmetric-20/manifest.json").read_text())
+    assert noisy["changed"] == clean["changed"] > 0
+    assert all(noisy["shards"][shard] != facts["sha256"] for shard, facts in clean["shards"].items())
+    names = {path.name for path in (rerun.path / "results/materialised/emoji/symmetric-20").iterdir()}
+    assert names == {"manifest.json", "sizes.json", *noisy["shards"]}
+
+
+def test_all_that_was_made_verifies(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished.path)
+    main(["data", "verify"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "corpus emoji: as it was made"
+    assert lines[1:] == [f"noise emoji/{noise}: as it was made" for noise in ("clean", "swap-20", "symmetric-20")]

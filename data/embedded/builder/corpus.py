@@ -48,6 +48,20 @@ def _variants(e: Emoji, vendor: str) -> list[tuple[str, str]]:
     return variants
 
 
+def class_table(emoji: list[Emoji]) -> str:
+    """Return a CSV of the classes: label, name, the group of Unicode's that it belongs to, and `overlap`.
+
+    `overlap` marks the living things and what is made of them, which asymmetric noise confuses.
+    """
+    group_of = {e.subgroup: e.group for e in emoji}
+    lines = ["label,name,overlap,group"]
+    for label, subgroup in enumerate(_classes(emoji)):
+        group = group_of[subgroup]
+        overlap = "animals-food" if group in ("animals-nature", "food-drink") else ""
+        lines.append(f"{label},{class_name(subgroup)},{overlap},{group}")
+    return "\n".join(lines) + "\n"
+
+
 def build_corpus(emoji: list[Emoji], drawings: Drawings) -> tuple[list[str], dict[str, list[Sample]]]:
     """Return class names and the `train` and `val` samples; drawings of one artist and concept stay together.
 

@@ -42,12 +42,13 @@ def vendors_in(keys: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Emoji:
-    """One Unicode emoji: normalised code points, its concept, CLDR name and keywords, subgroup, skin tones."""
+    """One Unicode emoji: normalised code points, its concept, CLDR name and keywords, group, subgroup, skin tones."""
 
     code: str
     concept: str
     name: str
     tags: tuple[str, ...]
+    group: str
     subgroup: str
     tones: tuple[tuple[str, str], ...]
 
@@ -55,7 +56,7 @@ class Emoji:
 def read_emoji(packages: Packages) -> list[Emoji]:
     """Return all emoji with a subgroup, in Unicode order, without components and country flags."""
     files = packages.files("emojibase-data")
-    subgroups = json.loads(files["meta/groups.json"])["subgroups"]
+    names = json.loads(files["meta/groups.json"])
     rows = [row for row in json.loads(files["en/data.json"]) if row.get("group") not in (None, 2, 9)]
     return [
         Emoji(
@@ -63,7 +64,8 @@ def read_emoji(packages: Packages) -> list[Emoji]:
             concept=concept(row["hexcode"]),
             name=row["label"],
             tags=tuple(row.get("tags", ())),
-            subgroup=subgroups[str(row["subgroup"])],
+            group=names["groups"][str(row["group"])],
+            subgroup=names["subgroups"][str(row["subgroup"])],
             tones=tuple(
                 (normalise(skin["hexcode"]), skin["label"])
                 for skin in row.get("skins", ())

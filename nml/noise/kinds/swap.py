@@ -5,15 +5,17 @@ mismatch fewer pairs than asked; here the chosen pairs pass their captions round
 keeps their own.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
+from nml.noise.columns import take
 from nml.noise.kinds._counts import count_of
 from nml.seeds import hash_keys
 
 CORRUPTS = "captions"
+DEFINITION = 1
 
 
 def swap(keys: Sequence[str], ratio: float, seed: int, captions: Sequence[str] | None = None) -> np.ndarray:
@@ -46,34 +48,48 @@ def swap(keys: Sequence[str], ratio: float, seed: int, captions: Sequence[str] |
     if count < 2:
         return permutation
     chosen = np.argsort(hash_keys(keys, salt=f"swap/which/{seed}"), kind="stable")[:count]
-    cycle = chosen[np.argsort(hash_keys([keys[i] for i in chosen], salt=f"swap/cycle/{seed}"), kind="stable")]
+    cycle = chosen[np.argsort(hash_keys(take(keys, chosen), salt=f"swap/cycle/{seed}"), kind="stable")]
     permutation[cycle] = np.roll(cycle, -1)
     if captions is not None:
-        _require_enough_texts(captions, chosen)
-        _settle_equal_texts(permutation, cycle, np.unique(np.asarray(captions, dtype=object), return_inverse=True)[1])
+        text = _text_ids(captions, cycle)
+        _require_enough_texts(captions, cycle, text)
+        _settle_equal_texts(permutation, cycle, text)
     return permutation
 
 
-def _require_enough_texts(captions: Sequence[str], chosen: np.ndarray) -> None:
-    text, most = Counter(captions[sample] for sample in chosen).most_common(1)[0]
-    if 2 * most > len(chosen):
+def _text_ids(captions: Sequence[str], cycle: np.ndarray) -> np.ndarray:
+    """Return a number for each sample in the cycle, the same for equal texts and for no others; ints [c]."""
+    texts = take(captions, cycle)
+    encoded = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else pa.array(texts)
+    return encoded.dictionary_encode().indices.to_numpy()
+
+
+def _require_enough_texts(captions: Sequence[str], cycle: np.ndarray, text: np.ndarray) -> None:
+    counts = np.bincount(text)
+    if 2 * counts.max() > len(cycle):
+        most = str(captions[int(cycle[np.argmax(text == counts.argmax())])])
         raise ValueError(
-            f"the caption {text!r} is that of {most} of the {len(chosen)} samples to be mismatched; it may be that of "
-            "half of them at most, or somebody receives it again. Choose another percent, or give the corpus more "
-            "captions that differ."
+            f"the caption {most!r} is that of {counts.max()} of the {len(cycle)} samples to be mismatched; it may be "
+            "that of half of them at most, or somebody receives it again. Choose another percent, or give the corpus "
+            "more captions that differ."
         )
 
 
 def _settle_equal_texts(permutation: np.ndarray, cycle: np.ndarray, text: np.ndarray) -> None:
-    """Exchange sources, in place, until no sample in the cycle gets a text equal to its own (`text`: ids [N]).
+    """Exchange sources, in place, until no sample in the cycle gets a text equal to its own (`text`: ids [c]).
 
     There always is somebody to exchange with: of the c - 1 others, those who have or receive a text that m <= c / 2 of
-    the chosen have are 2 (m - 1) at most.
+    the chosen have are 2 (m - 1) at most. Others are tried in the order of the cycle, most often one or two of them.
     """
-    for position, sample in enumerate(cycle):
-        if text[permutation[sample]] != text[sample]:
+    count = len(cycle)
+    # Places in the cycle; at first each receives from the next.
+    source = (np.arange(count) + 1) % count
+    for place in np.flatnonzero(text[source] == text):
+        if text[source[place]] != text[place]:
             continue
-        others = np.concatenate([cycle[position + 1 :], cycle[:position]])
-        fits = (text[permutation[others]] != text[sample]) & (text[permutation[sample]] != text[others])
-        other = others[np.argmax(fits)]
-        permutation[[sample, other]] = permutation[[other, sample]]
+        for step in range(1, count):
+            other = (place + step) % count
+            if text[source[other]] != text[place] and text[source[place]] != text[other]:
+                source[[place, other]] = source[[other, place]]
+                break
+    permutation[cycle] = cycle[source]

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nml.noise.kinds._counts import count_of
+from nml.noise.kinds._labels import require_valid, wrong_in_each_class
 from nml.seeds import hash_keys
 
 CORRUPTS = "labels"
+DEFINITION = 1
 
 
 def symmetric(labels: np.ndarray, keys: Sequence[str], num_classes: int, ratio: float, seed: int) -> np.ndarray:
@@ -38,29 +39,7 @@ def symmetric(labels: np.ndarray, keys: Sequence[str], num_classes: int, ratio: 
         If the shapes, the labels, the ratio or the number of classes are out of range.
     """
     labels = np.asarray(labels, dtype=np.int64)
-    _require_valid(labels, keys, num_classes, ratio)
-    rank = rank_within(labels, hash_keys(keys, salt=f"symmetric/which/{seed}"))
-    sizes = np.bincount(labels, minlength=num_classes).tolist()
-    quota = np.array([count_of(ratio, size) for size in sizes], dtype=np.int64)
+    require_valid(labels, keys, num_classes, ratio)
+    wrong = wrong_in_each_class(labels, keys, ratio, salt=f"symmetric/which/{seed}")
     step = 1 + (hash_keys(keys, salt=f"symmetric/where/{seed}") % np.uint64(num_classes - 1)).astype(np.int64)
-    return np.where(rank < quota[labels], (labels + step) % num_classes, labels)
-
-
-def rank_within(groups: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Return each element's rank by `order` among the elements of its group (ints [N])."""
-    by_group = np.lexsort((order, groups))
-    first = np.searchsorted(groups[by_group], groups[by_group], side="left")
-    rank = np.empty(len(groups), dtype=np.int64)
-    rank[by_group] = np.arange(len(groups)) - first
-    return rank
-
-
-def _require_valid(labels: np.ndarray, keys: Sequence[str], num_classes: int, ratio: float) -> None:
-    if len(labels) != len(keys):
-        raise ValueError(f"{len(labels)} labels but {len(keys)} keys; there must be one key a label.")
-    if num_classes < 2:
-        raise ValueError(f"num_classes is {num_classes}; a label can only be wrong among at least 2 classes.")
-    if not 0 <= ratio <= 1:
-        raise ValueError(f"ratio is {ratio}; allowed are shares from 0 to 1, for example 0.2.")
-    if len(labels) and not 0 <= labels.min() <= labels.max() < num_classes:
-        raise ValueError(f"labels reach from {labels.min()} to {labels.max()}; allowed are 0 to {num_classes - 1}.")
+    return np.where(wrong, (labels + step) % num_classes, labels)
