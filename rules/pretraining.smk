@@ -14,7 +14,7 @@ rule pretrain:
         data=corpus_data,
         templates=corpus_templates,
         # Not a declared output, so that it survives a kill and the next try resumes from it.
-        progress="results/progress/{corpus}/{recipe}/{noise}/s{seed}.safetensors",
+        progress="results/progress/{corpus}/{recipe}/{noise}/s{seed}",
         code=lambda wildcards: code("pretrain", architecture_file(wildcards.recipe)),
     # What everything else waits for goes first, so that no core idles at the end.
     priority: 1

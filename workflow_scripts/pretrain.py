@@ -19,7 +19,7 @@ with job(snakemake):
         recipe=Recipe.model_validate_json(snakemake.params.recipe),
         recipe_name=wildcards.recipe,
         seed=int(wildcards.seed),
-        progress_file=Path(snakemake.params.progress),
+        progress_dir=Path(snakemake.params.progress),
         code=snakemake.params.code,
     )
     pretrain(run, Path(snakemake.output.model).parent)

@@ -47,7 +47,7 @@ def weights_state(encoder: Encoder) -> str:
     """Return `done`, `in progress` (training stopped or is running, and can resume) or `missing`."""
     if Path(encoder_dir(encoder), "model.safetensors").is_file():
         return "done"
-    return "in progress" if Path("results/progress", f"{encoder}.safetensors").is_file() else "missing"
+    return "in progress" if Path("results/progress", str(encoder)).is_dir() else "missing"
 
 
 def _share(cells: tuple[str, ...]) -> str:

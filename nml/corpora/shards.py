@@ -38,8 +38,19 @@ def read_samples(shards: Iterable[Path]) -> Iterator[dict[str, Any]]:
         If a shard is missing, truncated or not a tar, or a member's name leaves the folder; the shard is named.
     """
     for shard in shards:
-        with damage_named(shard):
-            yield from _read_folder(shard) if shard.is_dir() else group_by_keys(_members(shard))
+        yield from read_range(shard)
+
+
+def read_range(shard: Path, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the raw samples `start` to `stop`, without the last, of one shard; what comes before is passed over unread.
+
+    Raises
+    ------
+    UserError
+        As `read_samples` does.
+    """
+    with damage_named(shard):
+        yield from _read_folder(shard, start, stop) if shard.is_dir() else group_by_keys(_members(shard, start, stop))
 
 
 def scan_samples(shard: Path, suffixes: Collection[str]) -> Iterator[tuple[dict[str, Any], int]]:
@@ -54,9 +65,9 @@ def scan_samples(shard: Path, suffixes: Collection[str]) -> Iterator[tuple[dict[
     """
     with damage_named(shard):
         if shard.is_dir():
-            yield from ((sample, NO_OFFSET) for sample in _read_folder(shard, suffixes))
+            yield from ((sample, NO_OFFSET) for sample in _read_folder(shard, suffixes=suffixes))
             return
-        placed = (m | {"data": (m["offset"], m["data"])} for m in _members(shard, suffixes))
+        placed = (m | {"data": (m["offset"], m["data"])} for m in _members(shard, suffixes=suffixes))
         for sample in group_by_keys(placed):
             places = [value[0] for value in sample.values() if isinstance(value, tuple)]
             plain = {name: value[1] if isinstance(value, tuple) else value for name, value in sample.items()}
@@ -75,14 +86,21 @@ def damage_named(shard: Path) -> Iterator[None]:
         ) from error
 
 
-def _members(shard: Path, suffixes: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+def _members(
+    shard: Path, start: int = 0, stop: int | None = None, suffixes: Collection[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the files in a tar, in the form that webdataset groups into samples, and where each starts."""
     opener = gzip.open if shard.suffix == ".gz" else open
+    number, last = -1, None
     with opener(shard, "rb") as stream:
         for member, read in members_of(shard, stream):
-            wanted = suffixes is None or split_name(member.name)[1] in suffixes
-            data = read() if wanted else b""
-            yield {"fname": member.name, "data": data, "offset": member.offset, "__url__": str(shard)}
+            key, suffix = split_name(member.name)
+            number, last = number + (key != last), key
+            if number == stop:
+                return
+            if number >= start:
+                data = read() if suffixes is None or suffix in suffixes else b""
+                yield {"fname": member.name, "data": data, "offset": member.offset, "__url__": str(shard)}
 
 
 def members_of(shard: Path, stream: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
@@ -164,9 +182,11 @@ def _require_end(tar: tarfile.TarFile, stream: IO[bytes]) -> None:
         raise EOFError(f"it has no end-of-archive marker after byte {tar.offset}")
 
 
-def _read_folder(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> Iterator[dict[str, Any]]:
+def _read_folder(
+    folder: Path, start: int = 0, stop: int | None = None, suffixes: Collection[str] = IMAGE_SUFFIXES
+) -> Iterator[dict[str, Any]]:
     label = class_folders(folder.parent).index(folder.name)
-    for image in images_in(folder):
+    for image in images_in(folder)[start:stop]:
         suffix = image.suffix[1:].lower()
         data = image.read_bytes() if suffix in suffixes else b""
         yield {"__key__": image.stem, "__url__": str(folder), suffix: data, "cls": str(label).encode()}

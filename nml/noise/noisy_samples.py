@@ -6,7 +6,7 @@ from typing import Any
 
 from nml.artifacts import read_json
 from nml.corpora.catalogue import Shard
-from nml.corpora.shards import read_samples
+from nml.corpora.shards import read_range
 from nml.noise.overlay import read_overlay
 
 
@@ -20,7 +20,14 @@ def read_noisy_samples(shards: Iterable[Shard], noise_dir: Path) -> Iterator[dic
     """
     digests = read_json(noise_dir / "manifest.json")["overlay"]
     for shard in shards:
-        changes = read_overlay(noise_dir, shard.name, digests[shard.name])
-        for sample in read_samples([shard.path]):
-            change = changes.get(shard.prefix + sample["__key__"])
-            yield sample | {"noisy": change} if change else sample
+        yield from read_noisy_range(shard, noise_dir, digests[shard.name])
+
+
+def read_noisy_range(
+    shard: Shard, noise_dir: Path, sha256: str, start: int = 0, stop: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the raw samples `start` to `stop` of one shard, as `read_noisy_samples` does; `sha256` is its overlay's."""
+    changes = read_overlay(noise_dir, shard.name, sha256)
+    for sample in read_range(shard.path, start, stop):
+        change = changes.get(shard.prefix + sample["__key__"])
+        yield sample | {"noisy": change} if change else sample

@@ -12,6 +12,7 @@ from torch import nn
 
 from nml.corpora.catalogue import Corpus
 from nml.pretraining.images import normalise
+from nml.pretraining.world import World
 
 TARGET = "caption"
 # The largest inverse temperature, as in CLIP.
@@ -31,14 +32,35 @@ def collate(targets: list[Any], architecture: Any) -> torch.Tensor:
     return torch.stack([_tokens(caption, architecture.CONTEXT_LENGTH) for caption in targets])
 
 
-def loss(model: nn.Module, images: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the symmetric InfoNCE loss and the number of images whose own caption is the nearest in the batch."""
+def loss(
+    model: nn.Module, images: torch.Tensor, tokens: torch.Tensor, world: World
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the symmetric InfoNCE loss and the number of images whose own caption is the nearest in the batch.
+
+    With several processes, each image is set against the captions of all, and the sum of the processes' gradients is
+    that of the whole batch; the number counts among the process' own captions.
+    """
     with torch.no_grad():
-        model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
+        getattr(model, "module", model).logit_scale.clamp_(0, MAX_LOGIT_SCALE)
     image_features, text_features, scale = model(images, tokens)[:3]
     nearest = (image_features.detach() @ text_features.detach().T).argmax(dim=1)
     right = (nearest == torch.arange(len(images), device=images.device)).sum()
-    return _clip_loss(image_features, text_features, scale), right
+    if world.size == 1:
+        return _clip_loss(image_features, text_features, scale), right
+    return _sharded_loss(image_features, text_features, scale, world), right
+
+
+def _sharded_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, world: World) -> torch.Tensor:
+    """Return the loss of this process' pairs among those of all processes.
+
+    As open_clip's with `local_loss` and `gather_with_grad`, but the processes may have parts of unequal size.
+    """
+    all_images, first = world.gather_rows(images)
+    all_texts, _ = world.gather_rows(texts)
+    own = first + torch.arange(len(images), device=images.device)
+    by_image = F.cross_entropy(scale * images @ all_texts.T, own)
+    by_text = F.cross_entropy(scale * texts @ all_images.T, own)
+    return (by_image + by_text) / 2
 
 
 @torch.inference_mode()

@@ -1,28 +1,36 @@
 """Streams of training samples: shards in a fresh order each epoch, with the noise overlay laid over them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import webdataset as wds
+from torch.utils.data import DataLoader, IterableDataset
 
 from nml.artifacts import read_json
 from nml.corpora.catalogue import Corpus
 from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples
 from nml.corpora.verify import require_unchanged
 from nml.errors import UserError
-from nml.noise.noisy_samples import read_noisy_samples
+from nml.noise.noisy_samples import read_noisy_range, read_noisy_samples
+from nml.pretraining.epoch_plan import share_of, steps_of, stretches
 from nml.pretraining.images import stack_images
+from nml.pretraining.world import ALONE, World
+from nml.seeds import derive_seed
 
-# Encoded samples held for shuffling: half a gigabyte of photographs.
+# Encoded samples held for shuffling by all workers of a process together: half a gigabyte of photographs.
 SHUFFLE_BUFFER = 5000
 # A corpus whose decoded images take no more than this is read and decoded once.
 HELD_BYTES = 2**28
 
 Decoded = tuple[np.ndarray, Any]
+Batch = tuple[torch.Tensor, list[Any]]
+Transform = Callable[[np.ndarray, int], torch.Tensor]
+"""From an image uint8 [H, W, 3] and a seed to what the model learns from, [3, S, S]."""
 
 
 class TrainingData:
@@ -33,6 +41,8 @@ class TrainingData:
     corpus : the clean shards
     noise_dir : folder of the overlay that replaces the noisy labels or captions
     target : `label` or `caption`
+    transform : what is done to each image, with a seed of its own; without one, images are stacked as they are stored
+    workers : processes that read, decode and transform; with none, this one does
 
     Raises
     ------
@@ -40,45 +50,121 @@ class TrainingData:
         If a shard changed since it was indexed.
     """
 
-    def __init__(self, corpus: Corpus, noise_dir: Path, target: str) -> None:
+    def __init__(
+        self, corpus: Corpus, noise_dir: Path, target: str, transform: Transform | None = None, workers: int = 0
+    ) -> None:
         self.corpus, self.noise_dir, self.target = corpus, noise_dir, target
+        self.transform, self.workers = transform, workers
         manifest = read_json(noise_dir / "manifest.json")
         self.samples: int = manifest["samples"]
+        self.overlays: dict[str, str] = manifest["overlay"]
+        self.shard_samples = {name: facts["samples"] for name, facts in manifest["shards"].items()}
         require_unchanged(corpus.shards["train"], manifest["shards"])
-        self.held = self._hold()
+        self.held = self._hold() if transform is None else None
 
-    def batches(self, sizes: list[int], seed: int) -> Iterator[tuple[torch.Tensor, list[Any]]]:
-        """Yield one epoch: uint8 images [B, 3, H, W] and B targets, for each batch size B in `sizes`.
+    def batches(self, sizes: list[int], seed: int, world: World = ALONE, first_step: int = 0) -> Iterator[Batch]:
+        """Yield this process' part of each batch of an epoch: images [b, 3, H, W] and b targets.
 
-        The sizes add up to the number of samples; `seed` sets this epoch's order.
+        Parameters
+        ----------
+        sizes : samples of each batch, of all processes together; they add up to the number of samples
+        seed : of this epoch's order
+        world : this process among all
+        first_step : where to begin; what follows is what would have followed without the break
         """
-        samples = self._shuffled(random.Random(seed))
-        for size in sizes:
-            batch = [next(samples) for _ in range(size)]
-            yield stack_images([image for image, _ in batch]), [target for _, target in batch]
+        if self.held is not None:
+            return self._held_batches(sizes, seed, world, first_step)
+        stream = Stream(self, sizes, seed, world, first_step)
+        if not self.workers:
+            return iter(stream)
+        # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
+        loader = DataLoader(stream, None, num_workers=self.workers, multiprocessing_context="spawn", pin_memory=True)
+        return iter(loader)
 
     def _hold(self) -> list[Decoded] | None:
         """Return all samples, decoded, if they are small enough together, going by the first."""
         stream = read_noisy_samples(self.corpus.shards["train"], self.noise_dir)
-        first = self._decode(next(stream))
+        first = self.decode(next(stream))
         if self.samples * first[0].nbytes > HELD_BYTES:
             return None
-        return [first, *map(self._decode, stream)]
+        return [first, *map(self.decode, stream)]
 
-    def _shuffled(self, rng: random.Random) -> Iterator[Decoded]:
-        if self.held is not None:
-            return iter(rng.sample(self.held, len(self.held)))
-        shards = self.corpus.shards["train"]
-        stream = read_noisy_samples(rng.sample(shards, len(shards)), self.noise_dir)
-        return map(self._decode, wds.shuffle(SHUFFLE_BUFFER, initial=SHUFFLE_BUFFER, rng=rng)(stream))
+    def _held_batches(self, sizes: list[int], seed: int, world: World, first_step: int) -> Iterator[Batch]:
+        order = random.Random(seed).sample(self.held, len(self.held))
+        begins = np.cumsum([0, *sizes])
+        for step in range(first_step, len(sizes)):
+            before = sum(share_of(sizes[step], rank, world.size) for rank in range(world.rank))
+            begin = begins[step] + before
+            yield self.collate(order[begin : begin + share_of(sizes[step], world.rank, world.size)])
 
-    def _decode(self, sample: dict[str, Any]) -> Decoded:
+    def decode(self, sample: dict[str, Any]) -> Decoded:
+        """Return a sample's image and its label or caption, the noisy one if there is one."""
         image = decode_image(sample)
         if "noisy" in sample:
             return image, sample["noisy"][self.target]
         if self.target == "label":
             return image, decode_label(sample, len(self.corpus.class_names))
         return image, decode_caption(sample, self.corpus.empty_captions)
+
+    def collate(self, batch: list[Decoded]) -> Batch:
+        """Stack images of one size, uint8."""
+        return stack_images([image for image, _ in batch]), [target for _, target in batch]
+
+
+class Stream(IterableDataset):
+    """The batches of one process in one epoch, read shard by shard, by one or several workers."""
+
+    def __init__(self, data: TrainingData, sizes: list[int], seed: int, world: World, first_step: int) -> None:
+        self.data, self.sizes, self.seed, self.world, self.first_step = data, sizes, seed, world, first_step
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of this worker, every so many steps one."""
+        info = torch.utils.data.get_worker_info()
+        number, workers = (info.id, info.num_workers) if info else (0, 1)
+        # The loader begins with its worker 0, which must make the batch of the first step.
+        worker = (number + self.first_step) % workers
+        shares = {
+            step: share_of(self.sizes[step], self.world.rank, self.world.size)
+            for step in steps_of(worker, workers, len(self.sizes))
+        }
+        samples = self._shuffled(worker, workers)
+        # What was trained on before a break is read, but not decoded.
+        _skip(samples, sum(share for step, share in shares.items() if step < self.first_step))
+        for step, share in shares.items():
+            if step >= self.first_step:
+                yield self._batch(list(islice(samples, share)))
+
+    def _shuffled(self, worker: int, workers: int) -> Iterator[dict[str, Any]]:
+        shards = self.data.corpus.shards["train"]
+        order = random.Random(self.seed).sample(shards, len(shards))
+        counts = [self.data.shard_samples[shard.name] for shard in order]
+        parts = stretches(counts, self.sizes, self.world.rank, self.world.size, worker, workers)
+        stream = (
+            sample
+            for part in parts
+            for shard in [order[part.place]]
+            for sample in read_noisy_range(
+                shard, self.data.noise_dir, self.data.overlays[shard.name], part.start, part.stop
+            )
+        )
+        rng = random.Random(derive_seed("shuffle", self.seed, self.world.rank, worker))
+        buffer = SHUFFLE_BUFFER // workers
+        return iter(wds.shuffle(buffer, initial=buffer, rng=rng)(stream))
+
+    def _batch(self, samples: list[dict[str, Any]]) -> Batch:
+        decoded = [self.data.decode(sample) for sample in samples]
+        if self.data.transform is None:
+            return self.data.collate(decoded)
+        images = [
+            self.data.transform(image, derive_seed("augment", self.seed, sample["__key__"]))
+            for (image, _), sample in zip(decoded, samples, strict=True)
+        ]
+        return torch.stack(images), [target for _, target in decoded]
+
+
+def _skip(samples: Iterator[Any], count: int) -> None:
+    for _ in range(count):
+        next(samples)
 
 
 def validation_set(corpus: Corpus) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,12 +180,3 @@ def validation_set(corpus: Corpus) -> tuple[torch.Tensor, torch.Tensor]:
     samples = list(read_samples(shard.path for shard in corpus.shards["validation"]))
     labels = [decode_label(sample, len(corpus.class_names)) for sample in samples]
     return stack_images([decode_image(sample) for sample in samples]), torch.tensor(labels)
-
-
-def even_batches(samples: int, batch_size: int) -> list[int]:
-    """Split an epoch into the fewest batches of at most `batch_size`, as equal in size as can be.
-
-    A short last batch would weigh its samples more than the others and may be too small to normalise.
-    """
-    steps = -(-samples // batch_size)
-    return [samples // steps + (step < samples % steps) for step in range(steps)]

@@ -1,30 +1,39 @@
-"""The training loop, one for both objectives, resumable after any epoch."""
+"""The training loop, one for both objectives and any number of processes, resumable after any step it saved."""
 
 import logging
 import math
+import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from nml.artifacts import sha256_file
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
-from nml.devices import choose_device
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
-from nml.pretraining.data import TrainingData, even_batches, validation_set
+from nml.pretraining.data import TrainingData, validation_set
+from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.images import augment, normalise
+from nml.pretraining.world import ALONE, World
 from nml.progress import Progress
 from nml.seeds import derive_seed
 
 logger = logging.getLogger("nml")
 
 OBJECTIVES: dict[str, ModuleType] = {"supervised": supervised, "contrastive": contrastive}
+# The state is saved after each epoch, and in long ones every so many steps: some minutes of a large model. By steps and
+# not by the clock, so that all processes save at the same one.
+CHECKPOINT_STEPS = 500
+KEPT_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Run:
     recipe: Recipe
     recipe_name: str
     seed: int
-    progress_file: Path
+    progress_dir: Path
     code: str
 
     @property
@@ -48,11 +57,44 @@ class Run:
     def architecture(self) -> ModuleType:
         return architectures.load(self.recipe.architecture)
 
-    def fingerprint(self) -> str:
-        """Name everything that shapes the weights; a progress file of another fingerprint is not resumed."""
+    def fingerprint(self, world: World) -> str:
+        """Name everything that shapes the weights; progress of another fingerprint is not resumed."""
         manifest = sha256_file(self.noise_dir / "manifest.json")
-        machine = f"{choose_device().type} {torch.get_num_threads()} threads torch {torch.__version__}"
+        machine = f"{world.size} x {world.device.type} {torch.get_num_threads()} threads torch {torch.__version__}"
         return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine}"
+
+    def epoch_seed(self, epoch: int) -> int:
+        """Return the seed of all that is drawn in an epoch: the recipe's name, the seed and the epoch, no noise."""
+        return derive_seed(self.recipe_name, f"s{self.seed}", "epoch", epoch)
+
+
+@dataclass
+class State:
+    """How far a training is: all that a checkpoint holds.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Finished epochs, and steps of the one that is under way.
+    sums : Tensor [2]
+        Loss times samples, and right predictions, of that epoch and this process.
+    draws : torch.Generator
+        What the augmentation draws from; on the CPU.
+    seconds, waited : float
+        Of that epoch, as far as it is; `waited` for data.
+    log : list of dict
+        A row an epoch.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    sums: torch.Tensor
+    draws: torch.Generator = field(default_factory=torch.Generator)
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+    log: list[dict[str, float]] = field(default_factory=list)
 
 
 def build_model(recipe: Recipe, recipe_name: str, num_classes: int, seed: int) -> nn.Module:
@@ -65,32 +107,42 @@ def build_model(recipe: Recipe, recipe_name: str, num_classes: int, seed: int) -
     return architectures.load(recipe.architecture).build(num_classes)
 
 
-def train(run: Run) -> tuple[nn.Module, list[dict[str, float]]]:
-    """Train to the end, from the last finished epoch if there is one; return the model and the log, a row an epoch.
+def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, float]]]:
+    """Train to the end, from the last checkpoint if there is one; return the model and the log, a row an epoch.
 
     Raises
     ------
     UserError
         If the loss is not finite.
     """
-    device = choose_device()
     model = build_model(run.recipe, run.recipe_name, len(run.corpus.class_names), run.seed)
-    model = model.to(device, memory_format=torch.channels_last)
-    optimizer = _optimizer(model, run.recipe)
-    log = _resume(run, model, optimizer)
-    images, labels = (tensor.to(device) for tensor in validation_set(run.corpus))
+    model = model.to(world.device, memory_format=torch.channels_last)
+    state = State(model, _optimizer(model, run.recipe), torch.zeros(2, device=world.device))
+    _resume(run, state, world)
+    trained = _parallel(model, world)
+    images, labels = (tensor.to(world.device) for tensor in validation_set(run.corpus))
     data = TrainingData(run.corpus, run.noise_dir, run.objective.TARGET)
     sizes = even_batches(data.samples, run.recipe.batch_size)
-    progress = Progress(run.label, run.recipe.epochs * len(sizes), done=len(log) * len(sizes))
-    for epoch in range(len(log), run.recipe.epochs):
-        row = _train_epoch(run, data, model, optimizer, epoch, progress)
+    progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
+    while state.epoch < run.recipe.epochs:
+        _train_epoch(run, data, trained, state, sizes, world, progress)
+        row = _log_row(run, state, sum(sizes), world)
         row["validation_accuracy"] = run.objective.validation_accuracy(
             model.eval(), images, labels, run.corpus, run.architecture
         )
-        log.append(row)
-        save_tensors(run.progress_file, training_state(model, optimizer), {"run": run.fingerprint(), "log": log})
+        state.log.append(row)
+        state.epoch, state.step = state.epoch + 1, 0
+        _save(run, state, world)
         logger.info("%s  %s", run.label, _summary(row))
-    return model.eval(), log
+    return model.eval(), state.log
+
+
+def _parallel(model: nn.Module, world: World) -> nn.Module:
+    """Return the model as all processes train it together; batch norms see the part of each."""
+    if world.size == 1:
+        return model
+    devices = [world.local_rank] if world.device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=devices)
 
 
 def _summary(row: dict[str, float]) -> str:
@@ -101,17 +153,50 @@ def _summary(row: dict[str, float]) -> str:
     )
 
 
-def _resume(run: Run, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-    """Put back the state after the last finished epoch of this very run; return its log so far."""
-    if not run.progress_file.is_file():
-        return []
-    tensors, header = load_tensors(run.progress_file)
-    if header["run"] != run.fingerprint():
-        logger.info("%s  %s is of another recipe, noise or code: starting over", run.label, run.progress_file)
-        return []
-    restore_training_state(tensors, model, optimizer)
-    logger.info("%s  resumed after epoch %d", run.label, len(header["log"]))
-    return header["log"]
+def _save(run: Run, state: State, world: World) -> None:
+    """Save the state of all processes, and drop all but the last checkpoints. Every process must call it."""
+    tensors = training_state(state.model, state.optimizer) | {
+        "state.sums": world.gather(state.sums.cpu()),
+        "state.draws": world.gather(state.draws.get_state()),
+        "state.torch": world.gather(torch.get_rng_state()),
+    }
+    if world.rank > 0:
+        return
+    header: dict[str, Any] = {"run": run.fingerprint(world), "log": state.log}
+    header |= {name: getattr(state, name) for name in ("epoch", "step", "seconds", "waited")}
+    save_tensors(run.progress_dir / f"{state.epoch:05}-{state.step:08}.safetensors", tensors, header)
+    for old in _checkpoints(run)[KEPT_CHECKPOINTS:]:
+        old.unlink()
+
+
+def _checkpoints(run: Run) -> list[Path]:
+    """Return the checkpoints of a run, the last first."""
+    return sorted(run.progress_dir.glob("[0-9]*.safetensors"), reverse=True)
+
+
+def _resume(run: Run, state: State, world: World) -> None:
+    """Put back the last state that was saved of this very run, if there is one."""
+    for file in _checkpoints(run):
+        try:
+            tensors, header = load_tensors(file)
+        except SafetensorError as error:
+            logger.warning("%s  %s cannot be read (%s): taking the one before it", run.label, file, error)
+            continue
+        if header["run"] != run.fingerprint(world):
+            logger.info("%s  %s is of another recipe, noise or code: starting over", run.label, run.progress_dir)
+            # Not before the others have seen it too.
+            world.wait()
+            shutil.rmtree(run.progress_dir, ignore_errors=True)
+            return
+        own = {name: tensors.pop(f"state.{name}")[world.rank] for name in ("sums", "draws", "torch")}
+        restore_training_state(tensors, state.model, state.optimizer)
+        state.sums.copy_(own["sums"])
+        state.draws.set_state(own["draws"])
+        torch.set_rng_state(own["torch"])
+        for name in ("epoch", "step", "seconds", "waited", "log"):
+            setattr(state, name, header[name])
+        logger.info("%s  resumed after epoch %d, step %d", run.label, state.epoch, state.step)
+        return
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
@@ -130,55 +215,74 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
+def _begin_epoch(run: Run, state: State, world: World) -> None:
+    """Set what is drawn in an epoch; each process draws its own."""
+    seed = run.epoch_seed(state.epoch)
+    own = derive_seed(seed, "rank", world.rank) if world.rank else seed
+    torch.manual_seed(own)
+    state.draws.manual_seed(own)
+    state.sums.zero_()
+    state.seconds = state.waited = 0.0
+
+
 def _train_epoch(
-    run: Run, data: TrainingData, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, progress: Progress
-) -> dict[str, float]:
-    """Train one epoch; every random number in it comes from the recipe's name, the seed and the epoch."""
-    device = next(model.parameters()).device
-    seed = derive_seed(run.recipe_name, f"s{run.seed}", "epoch", epoch)
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    sizes = even_batches(data.samples, run.recipe.batch_size)
-    batches = data.batches(sizes, seed)
-    loss_sum, right = torch.zeros((), device=device), torch.zeros((), device=device)
-    started, waited = time.perf_counter(), 0.0
+    run: Run, data: TrainingData, model: nn.Module, state: State, sizes: list[int], world: World, progress: Progress
+) -> None:
+    """Train to the end of the epoch that is under way."""
+    if not state.step:
+        _begin_epoch(run, state, world)
+    batches = data.batches(sizes, run.epoch_seed(state.epoch), world, state.step)
     model.train()
-    for step, size in enumerate(sizes):
-        fetching = time.perf_counter()
+    for step in range(state.step, len(sizes)):
+        started = time.perf_counter()
         images, targets = next(batches)
-        waited += time.perf_counter() - fetching
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(run.recipe, epoch + (step + 1) / len(sizes))
-        images = augment(normalise(images.to(device), run.architecture.IMAGE_SIZE), run.recipe.augmentation, generator)
-        loss, hits = run.objective.loss(model, images, run.objective.collate(targets, run.architecture).to(device))
-        _step(model, optimizer, loss, run.recipe.gradient_clip)
-        loss_sum, right = loss_sum + loss.detach() * size, right + hits
+        fetched = time.perf_counter()
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(run.recipe, state.epoch + (step + 1) / len(sizes))
+        _train_step(run, model, state, images.to(world.device), targets, sizes[step], world)
+        state.step = step + 1
+        state.seconds += time.perf_counter() - started
+        state.waited += fetched - started
         progress.advance()
-    return _log_row(run, epoch, sum(sizes), loss_sum.item(), right.item(), time.perf_counter() - started, waited)
+        if state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes):
+            _require_finite(run, state)
+            _save(run, state, world)
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor, gradient_clip: float) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
-    optimizer.step()
+def _train_step(
+    run: Run, model: nn.Module, state: State, images: torch.Tensor, targets: list[Any], size: int, world: World
+) -> None:
+    """Take one optimiser step on this process' part of a batch of `size` samples."""
+    images = augment(normalise(images, run.architecture.IMAGE_SIZE), run.recipe.augmentation, state.draws)
+    targets = run.objective.collate(targets, run.architecture).to(images.device)
+    loss, right = run.objective.loss(model, images, targets, world)
+    state.optimizer.zero_grad(set_to_none=True)
+    # Gradients are averaged over the processes, and a part may be one sample larger than another.
+    (loss * (len(images) * world.size / size)).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), run.recipe.gradient_clip)
+    state.optimizer.step()
+    state.sums += torch.stack([loss.detach() * len(images), right])
 
 
-def _log_row(
-    run: Run, epoch: int, samples: int, loss_sum: float, right: float, seconds: float, waited: float
-) -> dict[str, float]:
-    if not math.isfinite(loss_sum):
+def _require_finite(run: Run, state: State) -> None:
+    loss = state.sums[0].item()
+    if not math.isfinite(loss):
         raise UserError(
-            f"{run.label}: the loss became {loss_sum} in epoch {epoch + 1}. The state after the last good epoch is "
-            f"kept in {run.progress_file}. "
-            f"Lower recipes.{run.recipe_name}.learning_rate (now {run.recipe.learning_rate})."
+            f"{run.label}: the loss became {loss} in epoch {state.epoch + 1}. The last good state is kept in "
+            f"{run.progress_dir}. Lower recipes.{run.recipe_name}.learning_rate (now {run.recipe.learning_rate})."
         )
+
+
+def _log_row(run: Run, state: State, samples: int, world: World) -> dict[str, float]:
+    state.sums = world.add(state.sums)
+    _require_finite(run, state)
+    loss_sum, right = state.sums.tolist()
     return {
-        "epoch": epoch + 1,
+        "epoch": state.epoch + 1,
         "loss": loss_sum / samples,
         "accuracy": right / samples,
-        "learning_rate": learning_rate(run.recipe, epoch + 1),
-        "images_per_second": samples / seconds,
-        "data_share": waited / seconds,
-        "seconds": seconds,
+        "learning_rate": learning_rate(run.recipe, state.epoch + 1),
+        "images_per_second": samples / state.seconds,
+        "data_share": state.waited / state.seconds,
+        "seconds": state.seconds,
     }

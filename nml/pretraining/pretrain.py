@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from pathlib import Path
 
 from nml.artifacts import read_json, write_text
@@ -22,7 +23,7 @@ def pretrain(run: Run, out_dir: Path) -> None:
     }
     _write_log(out_dir / "log.csv", log)
     write_encoder(model, run.label, run.recipe, len(run.corpus.class_names), facts, out_dir)
-    run.progress_file.unlink(missing_ok=True)
+    shutil.rmtree(run.progress_dir, ignore_errors=True)
 
 
 def _write_log(path: Path, log: list[dict[str, float]]) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from nml.corpora.catalogue import Corpus
 from nml.pretraining.images import normalise
+from nml.pretraining.world import World
 
 TARGET = "label"
 
@@ -17,7 +18,9 @@ def collate(targets: list[Any], architecture: Any) -> torch.Tensor:
     return torch.tensor(targets)
 
 
-def loss(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def loss(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, world: World
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mean cross-entropy and the number of right predictions, of normalised images [B, 3, H, W]."""
     logits = model(images)
     return F.cross_entropy(logits, labels), (logits.argmax(dim=1) == labels).sum()

@@ -42,7 +42,7 @@ def test_the_matrix_counts_the_cells_of_each_pair(
 
 
 def test_training_that_can_resume_is_in_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    write_text(f"results/progress/{NOISY}.safetensors", "")
+    write_text(f"results/progress/{NOISY}/00001-00000000.safetensors", "")
     assert row(status(capsys), NOISY) == "in progress · ·"
 
 

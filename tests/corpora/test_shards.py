@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from webdataset import tarfile_to_samples
 
-from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples, scan_samples
+from nml.corpora.shards import decode_caption, decode_image, decode_label, read_range, read_samples, scan_samples
 from nml.errors import UserError
 
 SAMPLES = [(f"key{number}", number % 3, f"caption {number}") for number in range(5)]
@@ -154,6 +154,13 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         tar.addfile(tarfile.TarInfo("café.cls"))
     with pytest.raises(UserError, match=r"latin\.tar cannot be read to its end: .*utf-8"):
         list(read_samples([tmp_path / "latin.tar"]))
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+@pytest.mark.parametrize(("start", "stop"), [(0, None), (1, None), (0, 1), (1, 2), (2, 2), (5, 9)])
+def test_a_range_is_a_part_of_the_whole(shard: Callable, name: str, start: int, stop: int | None) -> None:
+    path = shard(name)
+    assert list(read_range(path, start, stop)) == list(read_samples([path]))[start:stop]
 
 
 @pytest.mark.parametrize("name", ARCHIVES)

@@ -63,6 +63,6 @@ def recipe():
         values = {"epochs": 3, "batch_size": 16, "learning_rate": 0.003, "warmup_epochs": 0.5}
         augmentation = Augmentation(min_scale=0.8, rotation=10, brightness=0.1)
         fixed = {"objective": objective, "architecture": architecture, "augmentation": augmentation}
-        return Recipe(**fixed, **(values | changes))
+        return Recipe(**(fixed | values | changes))
 
     return make

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nml.artifacts import read_json, write_json
 from nml.corpora.index import index_corpus
@@ -16,7 +14,9 @@ from nml.grid import Noise
 from nml.noise.inject import inject_noise
 from nml.noise.noisy_samples import read_noisy_samples
 from nml.pretraining import data as data_module
-from nml.pretraining.data import TrainingData, even_batches, validation_set
+from nml.pretraining.data import TrainingData, validation_set
+from nml.pretraining.epoch_plan import even_batches
+from nml.pretraining.world import World
 from tests.conftest import overlay_of
 
 
@@ -112,10 +112,62 @@ def test_the_validation_set_is_clean(corpus):
     assert images.float().mean(dim=(2, 3)).argmax(dim=1).tolist() == labels.tolist()
 
 
-@given(samples=st.integers(1, 5000), batch_size=st.integers(2, 600))
-def test_even_batches_cover_the_epoch_and_differ_by_one_at_most(samples, batch_size):
-    sizes = even_batches(samples, batch_size)
-    assert sum(sizes) == samples
-    assert max(sizes) <= batch_size
-    assert max(sizes) - min(sizes) <= 1
-    assert len(sizes) == -(-samples // batch_size)
+def streamed(corpus, noise_dir, monkeypatch, workers: int = 0) -> TrainingData:
+    monkeypatch.setattr(data_module, "HELD_BYTES", 0)
+    monkeypatch.setattr(data_module, "SHUFFLE_BUFFER", 8)
+    return TrainingData(corpus, noise_dir, "caption", workers=workers)
+
+
+@pytest.mark.parametrize("hold", [True, False])
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_the_ranks_share_an_epoch(corpus, noise_dirs, monkeypatch, hold, ranks):
+    data = (
+        TrainingData(corpus, noise_dirs["clean"], "caption")
+        if hold
+        else streamed(corpus, noise_dirs["clean"], monkeypatch)
+    )
+    sizes = even_batches(data.samples, 17)
+    worlds = [World(rank, ranks) for rank in range(ranks)]
+    batches = [[targets for _, targets in data.batches(sizes, 1, world)] for world in worlds]
+    assert [sum(map(len, step)) for step in zip(*batches, strict=True)] == sizes
+    captions = [caption for rank in batches for targets in rank for caption in targets]
+    assert len(captions) == len(set(captions)) == 60
+
+
+@pytest.mark.parametrize("hold", [True, False])
+@pytest.mark.parametrize("first_step", [0, 1, 3])
+def test_what_follows_a_break_is_what_would_have_followed(corpus, noise_dirs, monkeypatch, hold, first_step):
+    data = (
+        TrainingData(corpus, noise_dirs["clean"], "caption")
+        if hold
+        else streamed(corpus, noise_dirs["clean"], monkeypatch)
+    )
+    sizes = even_batches(data.samples, 16)
+    whole = [targets for _, targets in data.batches(sizes, 1, World(1, 2))]
+    assert [targets for _, targets in data.batches(sizes, 1, World(1, 2), first_step)] == whole[first_step:]
+
+
+@pytest.mark.parametrize("first_step", [0, 3])
+def test_workers_make_the_batches_in_turn_and_go_on_after_a_break(corpus, noise_dirs, monkeypatch, first_step):
+    data = streamed(corpus, noise_dirs["clean"], monkeypatch, workers=2)
+    sizes = even_batches(data.samples, 11)
+    whole = [targets for _, targets in data.batches(sizes, 1)]
+    assert [len(targets) for targets in whole] == sizes
+    captions = [caption for targets in whole for caption in targets]
+    assert len(captions) == len(set(captions)) == 60
+    if first_step:
+        assert [targets for _, targets in data.batches(sizes, 1, first_step=first_step)] == whole[first_step:]
+
+
+def noisy_square(image, seed):
+    """A transform: the image's left half, and its seed."""
+    return torch.from_numpy(image[:, :16].copy()).permute(2, 0, 1).float() + (seed % 7)
+
+
+def test_each_image_is_transformed_with_a_seed_of_its_own(corpus, noise_dirs):
+    data = TrainingData(corpus, noise_dirs["clean"], "label", transform=noisy_square)
+    assert data.held is None
+    first, again = ([images for images, _ in data.batches([30, 30], seed=0)] for _ in range(2))
+    assert first[0].shape == (30, 3, 32, 16)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], next(data.batches([30, 30], seed=1))[0])

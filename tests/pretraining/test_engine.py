@@ -1,7 +1,7 @@
 """Training learns, follows its schedule, and resumes bit for bit."""
 
-import dataclasses
 import math
+import shutil
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def run(corpus, noise_dirs, recipe, tmp_path):
     def make(objective: str = "supervised", noise: str | None = None, **changes) -> Run:
         folder = noise_dirs[noise or NOISE[objective]]
         made = recipe(objective, **changes)
-        return Run("a run", corpus, folder, made, made.architecture, 0, tmp_path / "progress.safetensors", "code")
+        return Run("a run", corpus, folder, made, made.architecture, 0, tmp_path / "progress", "code")
 
     return make
 
@@ -35,39 +35,55 @@ def weights(model) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-def interrupt_after(monkeypatch, epochs: int) -> None:
-    """Stop the training like a kill would: after an epoch was saved, before the next one is."""
-    real, calls = engine._train_epoch, []
+def interrupt_after(monkeypatch, steps: int) -> None:
+    """Stop the training like a kill would, after some steps."""
+    real, done = engine._train_step, []
 
     def limited(*args):
-        if len(calls) == epochs:
+        if len(done) == steps:
             raise KeyboardInterrupt
-        calls.append(1)
+        done.append(1)
         return real(*args)
 
-    monkeypatch.setattr(engine, "_train_epoch", limited)
+    monkeypatch.setattr(engine, "_train_step", limited)
 
 
-@pytest.mark.parametrize("objective", ["supervised", "contrastive"])
-def test_resumed_training_ends_with_the_same_weights(run, objective, monkeypatch):
+# 60 samples in batches of 16 are 4 steps an epoch; checkpoints are after steps 3, 4, 7, 8, ...
+@pytest.mark.parametrize(
+    ("objective", "steps"), [("supervised", 4), ("supervised", 9), ("contrastive", 7), ("contrastive", 2)]
+)
+def test_resumed_training_ends_with_the_same_weights(run, objective, steps, monkeypatch):
+    monkeypatch.setattr(engine, "CHECKPOINT_STEPS", 3)
     whole, log = train(run(objective))
     expected = weights(whole)
     job = run(objective)
-    job.progress_file.unlink()
+    shutil.rmtree(job.progress_dir)
     with monkeypatch.context() as patch:
-        interrupt_after(patch, 1)
+        interrupt_after(patch, steps)
         with pytest.raises(KeyboardInterrupt):
             train(job)
     resumed, resumed_log = train(job)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
-    assert [row["loss"] for row in resumed_log] == [row["loss"] for row in log]
+    assert [(row["loss"], row["accuracy"]) for row in resumed_log] == [(row["loss"], row["accuracy"]) for row in log]
+
+
+def test_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over(run, monkeypatch):
+    monkeypatch.setattr(engine, "CHECKPOINT_STEPS", 3)
+    job = run()
+    expected = weights(train(job)[0])
+    assert [file.stem for file in engine._checkpoints(job)] == ["00003-00000000", "00002-00000003"]
+    last = engine._checkpoints(job)[0]
+    last.write_bytes(last.read_bytes()[:1000])
+    resumed, log = train(job)
+    assert len(log) == 3
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
 
 
 def test_progress_of_another_recipe_is_not_resumed(run, monkeypatch):
     train(run(epochs=1))
     other = run(epochs=1, learning_rate=0.001)
     fresh, _ = train(other)
-    other.progress_file.unlink()
+    shutil.rmtree(other.progress_dir)
     alone, _ = train(other)
     assert all(torch.equal(a, b) for a, b in zip(fresh.state_dict().values(), alone.state_dict().values(), strict=True))
 
@@ -87,14 +103,19 @@ def test_encoders_of_one_seed_start_alike_at_every_noise(recipe):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(run, monkeypatch):
-    job = run(epochs=1)
-    train(job)
-    monkeypatch.setattr(engine, "_step", lambda *args: None)
-    monkeypatch.setattr(job.objective, "loss", lambda *args: (torch.tensor(math.nan), torch.tensor(0)))
-    before = job.progress_file.read_bytes()
-    with pytest.raises(UserError, match=r"epoch 1.*recipes\.resnet-mini\.learning_rate"):
-        train(dataclasses.replace(job, code="other code"))
-    assert job.progress_file.read_bytes() == before
+    job, real, calls = run(epochs=2), run().objective.loss, []
+
+    def broken(*args):
+        calls.append(1)
+        loss, right = real(*args)
+        return (loss * math.nan if len(calls) > 5 else loss), right
+
+    monkeypatch.setattr(job.objective, "loss", broken)
+    with pytest.raises(UserError, match=r"epoch 2.*recipes\.resnet-mini\.learning_rate"):
+        train(job)
+    assert [file.stem for file in engine._checkpoints(job)] == ["00001-00000000"]
+    monkeypatch.setattr(job.objective, "loss", real)
+    assert len(train(job)[1]) == 2
 
 
 def test_the_learning_rate_warms_up_then_follows_a_cosine_to_zero(recipe):

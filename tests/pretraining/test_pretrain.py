@@ -10,7 +10,7 @@ from nml.pretraining.pretrain import pretrain
 
 def test_a_finished_run_leaves_the_encoder_and_no_progress(corpus, noise_dirs, recipe, tmp_path):
     made = recipe("supervised", epochs=2)
-    progress = tmp_path / "progress.safetensors"
+    progress = tmp_path / "progress"
     run = Run("colours/x/symmetric-20/s0", corpus, noise_dirs["symmetric-20"], made, "x", 0, progress, "code")
     pretrain(run, tmp_path / "encoder")
     meta = json.loads((tmp_path / "encoder/meta.json").read_text())

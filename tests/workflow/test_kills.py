@@ -40,7 +40,7 @@ def log_has(path: str) -> Callable[[Path], bool]:
 STAGES = {
     "index": log_has("index_corpus/emoji.log"),
     "noise": log_has("inject_noise/emoji/swap-20.log"),
-    "pretraining": lambda results: (results / "progress/emoji/clip-smoke/swap-20/s0.safetensors").is_file(),
+    "pretraining": lambda results: any((results / "progress/emoji/clip-smoke/swap-20/s0").glob("0*.safetensors")),
     "features": log_has(f"tune/{PAIR}.log"),
     "tuning": lambda results: (results / f"features/{PAIR}/meta.json").is_file(),
 }
