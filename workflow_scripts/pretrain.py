@@ -4,13 +4,11 @@ from pathlib import Path
 
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
-from nml.devices import limit_threads
 from nml.jobs import job
 from nml.pretraining.engine import Run
-from nml.pretraining.pretrain import pretrain
+from nml.pretraining.launch import launch
 
 with job(snakemake):
-    limit_threads(snakemake.threads)
     wildcards = snakemake.wildcards
     run = Run(
         label=f"{wildcards.corpus}/{wildcards.recipe}/{wildcards.noise}/s{wildcards.seed}",
@@ -22,4 +20,10 @@ with job(snakemake):
         progress_dir=Path(snakemake.params.progress),
         code=snakemake.params.code,
     )
-    pretrain(run, Path(snakemake.output.model).parent)
+    launch(
+        run,
+        out_dir=Path(snakemake.output.model).parent,
+        threads=snakemake.threads,
+        processes=max(1, snakemake.resources.get("gpu", 0)),
+        log=Path(snakemake.log[0]),
+    )

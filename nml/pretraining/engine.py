@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nml.artifacts import sha256_file
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
+from nml.corpora.disk import full_disk_named
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
@@ -164,7 +165,8 @@ def _save(run: Run, state: State, world: World) -> None:
         return
     header: dict[str, Any] = {"run": run.fingerprint(world), "log": state.log}
     header |= {name: getattr(state, name) for name in ("epoch", "step", "seconds", "waited")}
-    save_tensors(run.progress_dir / f"{state.epoch:05}-{state.step:08}.safetensors", tensors, header)
+    with full_disk_named(run.progress_dir):
+        save_tensors(run.progress_dir / f"{state.epoch:05}-{state.step:08}.safetensors", tensors, header)
     for old in _checkpoints(run)[KEPT_CHECKPOINTS:]:
         old.unlink()
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from nml.artifacts import read_json, write_text
 from nml.pretraining.encoder_files import write_encoder
 from nml.pretraining.engine import Run, train
+from nml.pretraining.world import ALONE, World
 
 
-def pretrain(run: Run, out_dir: Path) -> None:
-    """Train an encoder and write `model.safetensors`, `meta.json` and `log.csv`."""
-    model, log = train(run)
+def pretrain(run: Run, out_dir: Path, world: World = ALONE) -> None:
+    """Train an encoder; the first process writes `model.safetensors`, `meta.json` and `log.csv`."""
+    model, log = train(run, world)
+    if world.rank > 0:
+        return
     noise = read_json(run.noise_dir / "manifest.json")
     facts = {
         "validation_accuracy": log[-1]["validation_accuracy"],

@@ -1,5 +1,6 @@
 """Training learns, follows its schedule, and resumes bit for bit."""
 
+import errno
 import math
 import shutil
 
@@ -8,6 +9,7 @@ import torch
 
 from nml.errors import UserError
 from nml.pretraining import engine
+from nml.pretraining.checkpoints import save_tensors
 from nml.pretraining.engine import Run, build_model, learning_rate, train
 
 NOISE = {"supervised": "symmetric-20", "contrastive": "swap-20"}
@@ -77,6 +79,25 @@ def test_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over(run,
     resumed, log = train(job)
     assert len(log) == 3
     assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
+
+
+def test_a_full_disk_is_named_and_leaves_the_checkpoint_before(run, monkeypatch):
+    job, saved = run(), []
+
+    def full_at_the_second(path, *_):
+        saved.append(path)
+        if len(saved) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save_tensors(path, *_)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(UserError, match=f"no space is left to write to {job.progress_dir}"),
+    ):
+        patch.setattr(engine, "save_tensors", full_at_the_second)
+        train(job)
+    assert [file.stem for file in engine._checkpoints(job)] == ["00001-00000000"]
+    assert len(train(job)[1]) == 3
 
 
 def test_progress_of_another_recipe_is_not_resumed(run, monkeypatch):

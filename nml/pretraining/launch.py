@@ -1,0 +1,94 @@
+"""Training in one process, or in as many as there are GPUs, which `torchrun` starts."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from nml.artifacts import read_json, write_json
+from nml.config.recipes import Recipe
+from nml.corpora.catalogue import open_corpus
+from nml.devices import limit_threads
+from nml.errors import UserError
+from nml.pretraining.engine import Run
+from nml.pretraining.pretrain import pretrain
+from nml.pretraining.world import joined
+
+JOB = "job.json"
+
+
+def launch(run: Run, out_dir: Path, threads: int, processes: int, log: Path) -> None:
+    """Train an encoder with some processes on this machine, and write it to `out_dir`.
+
+    Parameters
+    ----------
+    run : what to train
+    out_dir : the encoder's folder
+    threads : of all processes together
+    processes : one a GPU; with one, it is this process
+    log : file that the first process adds its lines to
+
+    Raises
+    ------
+    UserError
+        As `nml.pretraining.engine.train` does; of several processes, that one of them failed.
+    """
+    if processes == 1:
+        limit_threads(threads)
+        pretrain(run, out_dir)
+        return
+    job = run.progress_dir / JOB
+    write_json(
+        job, _described(run) | {"out_dir": str(out_dir), "threads": max(1, threads // processes), "log": str(log)}
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    if subprocess.run([*torchrun, "-m", __name__, str(job)], check=False).returncode:
+        raise UserError(f"{run.label}: one of the {processes} processes failed; its message stands above and in {log}.")
+
+
+def _described(run: Run) -> dict[str, Any]:
+    """Return a run as JSON can hold it."""
+    return {
+        "label": run.label,
+        "corpus": run.corpus.name,
+        "noise_dir": str(run.noise_dir),
+        "recipe": run.recipe.model_dump_json(),
+        "recipe_name": run.recipe_name,
+        "seed": run.seed,
+        "progress_dir": str(run.progress_dir),
+        "code": run.code,
+    }
+
+
+def read_run(described: dict[str, Any]) -> Run:
+    """Return the run that `launch` described; its corpus is opened from the catalogue."""
+    return Run(
+        label=described["label"],
+        corpus=open_corpus(described["corpus"]),
+        noise_dir=Path(described["noise_dir"]),
+        recipe=Recipe.model_validate_json(described["recipe"]),
+        recipe_name=described["recipe_name"],
+        seed=described["seed"],
+        progress_dir=Path(described["progress_dir"]),
+        code=described["code"],
+    )
+
+
+def main(job_file: Path) -> None:
+    """Take part in a training that `launch` started; the first process writes what comes of it."""
+    job = read_json(job_file)
+    with joined() as world:
+        if world.rank == 0:
+            handlers = [logging.StreamHandler(), logging.FileHandler(job["log"], encoding="utf-8")]
+            logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers)
+        limit_threads(job["threads"])
+        try:
+            pretrain(read_run(job), Path(job["out_dir"]), world)
+        except UserError as error:
+            logging.getLogger("nml").error("%s", error)
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
