@@ -1,0 +1,82 @@
+"""Time the training engine against a bare loop: `OMP_NUM_THREADS=1 python benchmarks/pretraining.py`.
+
+The embedded corpus, the mini recipes, one epoch. The bare loop has its batches in memory, and does nothing but what the
+recipe asks for: scale and augment, forward, loss, backward, clip, step. The two take turns.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import yaml
+from torch import nn
+
+from nml.config.recipes import Recipe
+from nml.corpora.catalogue import open_corpus
+from nml.corpora.index import index_corpus
+from nml.grid import Noise
+from nml.noise.inject import inject_noise
+from nml.pretraining import engine
+from nml.pretraining.data import TrainingData
+from nml.pretraining.epoch_plan import even_batches
+from nml.pretraining.images import augment, normalise
+from nml.pretraining.world import ALONE
+from nml.progress import Progress
+
+ROUNDS = 5
+NOISE = {"resnet-mini": "symmetric-20", "clip-mini": "swap-20"}
+
+
+def fresh(run: engine.Run) -> engine.State:
+    """Return a training at its start."""
+    model = engine.build_model(run.recipe, run.recipe_name, len(run.corpus.class_names), run.seed)
+    model = model.to(memory_format=torch.channels_last).train()
+    return engine.State(model, engine._optimizer(model, run.recipe), torch.zeros(2))
+
+
+def bare_loop(run: engine.Run, batches: list) -> float:
+    """Train on batches that are in memory; return the seconds."""
+    state, generator = fresh(run), torch.Generator().manual_seed(0)
+    started = time.perf_counter()
+    for images, targets in batches:
+        images = augment(normalise(images, run.architecture.IMAGE_SIZE), run.recipe.augmentation, generator)
+        loss, _ = run.objective.loss(state.model, images, targets, ALONE)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(state.model.parameters(), run.recipe.gradient_clip)
+        state.optimizer.step()
+    return time.perf_counter() - started
+
+
+def with_engine(run: engine.Run, data: TrainingData, sizes: list[int]) -> float:
+    """Train an epoch with the engine; return the seconds."""
+    state = fresh(run)
+    started = time.perf_counter()
+    engine._train_epoch(run, data, state.model, state, sizes, ALONE, Progress("epoch", len(sizes)))
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Compare both on each mini recipe."""
+    recipes = yaml.safe_load(Path("config.yaml").read_text())["recipes"]
+    corpus = open_corpus("emoji")
+    with tempfile.TemporaryDirectory() as folder:
+        index_corpus(corpus, Path(folder, "index"))
+        for name, noise in NOISE.items():
+            inject_noise(Path(folder, "index"), Noise.parse(noise), 0, Path(folder, noise))
+            recipe = Recipe.model_validate(recipes[name])
+            run = engine.Run(name, corpus, Path(folder, noise), recipe, name, 0, Path(folder, "progress"), "")
+            data = TrainingData(corpus, run.noise_dir, run.objective.TARGET)
+            sizes = even_batches(data.samples, recipe.batch_size)
+            batches = [(i, run.objective.collate(t, run.architecture)) for i, t in data.batches(sizes, 0)]
+            seconds = [[bare_loop(run, batches), with_engine(run, data, sizes)] for _ in range(ROUNDS)]
+            bare, ours = (statistics.median(column) for column in zip(*seconds, strict=True))
+            ratios = sorted(b / a for a, b in seconds)
+            print(f"{name:12} bare {bare:6.2f} s   engine {ours:6.2f} s   x {statistics.median(ratios):.3f}", end="")
+            print(f"   ({ratios[0]:.3f} to {ratios[-1]:.3f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
