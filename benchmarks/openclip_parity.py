@@ -1,8 +1,8 @@
 """Train one small CLIP with our engine and with open_clip's own trainer, and compare.
 
-`OMP_NUM_THREADS=1 python benchmarks/openclip_parity.py`. The embedded corpus with 20 % swapped captions: ours by the overlay, theirs from materialised shards. The same model,
-optimiser, schedule, batch size and epochs, no augmentation, three seeds each, by turns. Printed are the mean loss of
-each epoch and the images a second.
+`OMP_NUM_THREADS=1 python benchmarks/openclip_parity.py`. The embedded corpus with 20 % swapped captions: ours by the
+overlay, theirs from materialised shards. The same model, optimiser, schedule, batch size and epochs, no augmentation,
+three seeds each, by turns. Printed are the mean loss of each epoch and the images a second.
 """
 
 import json
