@@ -1,7 +1,7 @@
 """Streams of training samples: shards in a fresh order each epoch, with the noise overlay laid over them."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,6 @@ HELD_BYTES = 2**28
 
 Decoded = tuple[np.ndarray, Any]
 Batch = tuple[torch.Tensor, list[Any]]
-Transform = Callable[[np.ndarray, int], torch.Tensor]
-"""From an image uint8 [H, W, 3] and a seed to what the model learns from, [3, S, S]."""
 
 
 class TrainingData:
@@ -41,8 +39,7 @@ class TrainingData:
     corpus : the clean shards
     noise_dir : folder of the overlay that replaces the noisy labels or captions
     target : `label` or `caption`
-    transform : what is done to each image, with a seed of its own; without one, images are stacked as they are stored
-    workers : processes that read, decode and transform; with none, this one does
+    workers : processes that read and decode a corpus too large to hold; with none, this one does
 
     Raises
     ------
@@ -50,17 +47,14 @@ class TrainingData:
         If a shard changed since it was indexed.
     """
 
-    def __init__(
-        self, corpus: Corpus, noise_dir: Path, target: str, transform: Transform | None = None, workers: int = 0
-    ) -> None:
-        self.corpus, self.noise_dir, self.target = corpus, noise_dir, target
-        self.transform, self.workers = transform, workers
+    def __init__(self, corpus: Corpus, noise_dir: Path, target: str, workers: int = 0) -> None:
+        self.corpus, self.noise_dir, self.target, self.workers = corpus, noise_dir, target, workers
         manifest = read_json(noise_dir / "manifest.json")
         self.samples: int = manifest["samples"]
         self.overlays: dict[str, str] = manifest["overlay"]
         self.shard_samples = {name: facts["samples"] for name, facts in manifest["shards"].items()}
         require_unchanged(corpus.shards["train"], manifest["shards"])
-        self.held = self._hold() if transform is None else None
+        self.held = self._hold()
 
     def batches(self, sizes: list[int], seed: int, world: World = ALONE, first_step: int = 0) -> Iterator[Batch]:
         """Yield this process' part of each batch of an epoch: images [b, 3, H, W] and b targets.
@@ -78,7 +72,7 @@ class TrainingData:
         if not self.workers:
             return iter(stream)
         # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
-        loader = DataLoader(stream, None, num_workers=self.workers, multiprocessing_context="spawn", pin_memory=True)
+        loader = DataLoader(stream, None, num_workers=self.workers, multiprocessing_context="spawn")
         return iter(loader)
 
     def _hold(self) -> list[Decoded] | None:
@@ -132,7 +126,7 @@ class Stream(IterableDataset):
         _skip(samples, sum(share for step, share in shares.items() if step < self.first_step))
         for step, share in shares.items():
             if step >= self.first_step:
-                yield self._batch(list(islice(samples, share)))
+                yield self.data.collate([self.data.decode(sample) for sample in islice(samples, share)])
 
     def _shuffled(self, worker: int, workers: int) -> Iterator[dict[str, Any]]:
         shards = self.data.corpus.shards["train"]
@@ -150,16 +144,6 @@ class Stream(IterableDataset):
         rng = random.Random(derive_seed("shuffle", self.seed, self.world.rank, worker))
         buffer = SHUFFLE_BUFFER // workers
         return iter(wds.shuffle(buffer, initial=buffer, rng=rng)(stream))
-
-    def _batch(self, samples: list[dict[str, Any]]) -> Batch:
-        decoded = [self.data.decode(sample) for sample in samples]
-        if self.data.transform is None:
-            return self.data.collate(decoded)
-        images = [
-            self.data.transform(image, derive_seed("augment", self.seed, sample["__key__"]))
-            for (image, _), sample in zip(decoded, samples, strict=True)
-        ]
-        return torch.stack(images), [target for _, target in decoded]
 
 
 def _skip(samples: Iterator[Any], count: int) -> None:

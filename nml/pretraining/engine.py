@@ -49,6 +49,7 @@ class Run:
     seed: int
     progress_dir: Path
     code: str
+    loader_workers: int = 0
 
     @property
     def objective(self) -> ModuleType:
@@ -61,7 +62,10 @@ class Run:
     def fingerprint(self, world: World) -> str:
         """Name everything that shapes the weights; progress of another fingerprint is not resumed."""
         manifest = sha256_file(self.noise_dir / "manifest.json")
-        machine = f"{world.size} x {world.device.type} {torch.get_num_threads()} threads torch {torch.__version__}"
+        processes = (
+            f"{world.size} x {world.device.type} {torch.get_num_threads()} threads {self.loader_workers} loaders"
+        )
+        machine = f"{processes} torch {torch.__version__}"
         return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine}"
 
     def epoch_seed(self, epoch: int) -> int:
@@ -122,7 +126,7 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     _resume(run, state, world)
     trained = _parallel(model, world)
     images, labels = (tensor.to(world.device) for tensor in validation_set(run.corpus))
-    data = TrainingData(run.corpus, run.noise_dir, run.objective.TARGET)
+    data = TrainingData(run.corpus, run.noise_dir, run.objective.TARGET, run.loader_workers)
     sizes = even_batches(data.samples, run.recipe.batch_size)
     progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
     while state.epoch < run.recipe.epochs:

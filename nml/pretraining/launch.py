@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ JOB = "job.json"
 def launch(run: Run, out_dir: Path, threads: int, processes: int, log: Path) -> None:
     """Train an encoder with some processes on this machine, and write it to `out_dir`.
 
+    Each process computes with its share of the threads, and has one loader less than that.
+
     Parameters
     ----------
     run : what to train
@@ -34,14 +37,14 @@ def launch(run: Run, out_dir: Path, threads: int, processes: int, log: Path) -> 
     UserError
         As `nml.pretraining.engine.train` does; of several processes, that one of them failed.
     """
+    own = max(1, threads // processes)
+    run = replace(run, loader_workers=own - 1)
     if processes == 1:
-        limit_threads(threads)
+        limit_threads(own)
         pretrain(run, out_dir)
         return
     job = run.progress_dir / JOB
-    write_json(
-        job, _described(run) | {"out_dir": str(out_dir), "threads": max(1, threads // processes), "log": str(log)}
-    )
+    write_json(job, _described(run) | {"out_dir": str(out_dir), "threads": own, "log": str(log)})
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     if subprocess.run([*torchrun, "-m", __name__, str(job)], check=False).returncode:
         raise UserError(f"{run.label}: one of the {processes} processes failed; its message stands above and in {log}.")
@@ -58,6 +61,7 @@ def _described(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "progress_dir": str(run.progress_dir),
         "code": run.code,
+        "loader_workers": run.loader_workers,
     }
 
 
@@ -72,6 +76,7 @@ def read_run(described: dict[str, Any]) -> Run:
         seed=described["seed"],
         progress_dir=Path(described["progress_dir"]),
         code=described["code"],
+        loader_workers=described["loader_workers"],
     )
 
 

@@ -157,17 +157,3 @@ def test_workers_make_the_batches_in_turn_and_go_on_after_a_break(corpus, noise_
     assert len(captions) == len(set(captions)) == 60
     if first_step:
         assert [targets for _, targets in data.batches(sizes, 1, first_step=first_step)] == whole[first_step:]
-
-
-def noisy_square(image, seed):
-    """A transform: the image's left half, and its seed."""
-    return torch.from_numpy(image[:, :16].copy()).permute(2, 0, 1).float() + (seed % 7)
-
-
-def test_each_image_is_transformed_with_a_seed_of_its_own(corpus, noise_dirs):
-    data = TrainingData(corpus, noise_dirs["clean"], "label", transform=noisy_square)
-    assert data.held is None
-    first, again = ([images for images, _ in data.batches([30, 30], seed=0)] for _ in range(2))
-    assert first[0].shape == (30, 3, 32, 16)
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[0], next(data.batches([30, 30], seed=1))[0])
