@@ -8,6 +8,8 @@ rule build_tables:
         predictions=PREDICTIONS,
         spectra=SPECTRA,
         metas=[f"results/encoders/{encoder}/meta.json" for encoder in ENCODERS],
+        # Read from beside the metadata.
+        logs=[f"results/encoders/{encoder}/log.csv" for encoder in ENCODERS if encoder.is_trained],
     output:
         main="results/tables/main.txt",
         parquet=expand("results/tables/{table}.parquet", table=TABLES),

@@ -45,6 +45,8 @@ TABLE_CAPTIONS = {
     "of permutations tried: E! for up to 7 encoders of one seed, at most 5040.",
     "pretraining": "Pre-training: the noise asked for (in the address) and realised, and accuracy on clean "
     "validation data; no interval.",
+    "learning": "How each pre-training went, from its log; the Parquet file has every epoch. The loss is over the "
+    "noisy data, the accuracy on clean validation data; no interval.",
 }
 
 FIGURE_CAPTIONS = {
@@ -58,6 +60,8 @@ FIGURE_CAPTIONS = {
     "encoders, of which there are E.",
     "pretraining_accuracy": "Accuracy of pre-training on clean validation data against the percent of noise; bars: "
     "range over pre-training seeds, where there are several.",
+    "learning_curves": "Loss over the noisy training data (above) and accuracy on clean validation data (below) by "
+    "epoch, one line for each noise ratio: means over the pre-training seeds.",
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
     "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
 }

@@ -1,4 +1,4 @@
-"""The table of pre-training, from the encoders' metadata."""
+"""The tables of pre-training, from the encoders' metadata and the logs beside it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import pandas as pd
 
 from nml.artifacts import read_json
 from nml.errors import UserError
-from nml.grid import Encoder
+from nml.grid import UNTRAINED, Encoder
 from nml.reporting.reading import ENCODER
 
 FIELDS = {
@@ -18,6 +18,8 @@ FIELDS = {
     "samples_per_second": "float64",
     "wall_seconds": "float64",
 }
+LOGGED = ("epoch", "loss", "accuracy", "validation_accuracy", "learning_rate", "images_per_second", "data_share")
+"""What the log has of each epoch; `data_share` is the share of the time that was spent waiting for data."""
 
 
 def pretraining_table(metas: Sequence[str | Path]) -> pd.DataFrame:
@@ -43,6 +45,37 @@ def pretraining_table(metas: Sequence[str | Path]) -> pd.DataFrame:
     frame = pd.DataFrame([_row(path) for path in sorted(map(str, metas))])
     frame = frame.astype({**FIELDS, "noise_percent": "float64", "pretrain_seed": "int64"})
     return frame.sort_values(ENCODER, ignore_index=True)
+
+
+def learning_table(metas: Sequence[str | Path]) -> pd.DataFrame:
+    """Return one row per trained encoder and epoch, from the `log.csv` beside each `meta.json`.
+
+    Returns
+    -------
+    DataFrame with `corpus, recipe, noise_kind, noise_percent, pretrain_seed` and `LOGGED`; sorted. Accuracies are
+    fractions; `accuracy` counts against the noisy labels that were trained on, `validation_accuracy` is clean.
+
+    Raises
+    ------
+    UserError
+        A log is missing or lacks a column.
+    """
+    encoders = pretraining_table(metas)
+    trained = encoders[encoders["noise_kind"] != UNTRAINED]
+    folders = {read_json(path)["address"]: Path(path).parent for path in metas}
+    logs = [_log(folders[row["address"]], row) for row in trained.to_dict("records")]
+    columns = {**dict.fromkeys(ENCODER), **dict.fromkeys(LOGGED)}
+    frame = pd.concat(logs) if logs else pd.DataFrame(columns=list(columns))
+    return frame.sort_values([*ENCODER, "epoch"], ignore_index=True)
+
+
+def _log(folder: Path, encoder: dict[str, object]) -> pd.DataFrame:
+    path = folder / "log.csv"
+    try:
+        log = pd.read_csv(path)[list(LOGGED)]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is no log of a training ({error}). Delete its folder and rerun.") from error
+    return log.assign(**{name: encoder[name] for name in ENCODER})[[*ENCODER, *LOGGED]]
 
 
 def _row(path: str) -> dict[str, object]:

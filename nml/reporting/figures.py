@@ -54,7 +54,7 @@ def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
     """
     tables = {
         name: read_table(tables_dir, name)
-        for name in ("cells", "averages", "spectra", "singular_values", "associations", "pretraining")
+        for name in ("cells", "averages", "spectra", "singular_values", "associations", "pretraining", "learning")
     }
     names = _series_names(tables["averages"], tables["pretraining"])
     if not names:
@@ -66,6 +66,7 @@ def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
         "noise_curves": lambda: noise_curves(tables["averages"], names),
         "spectrum_scatter": lambda: spectrum_scatter(points, tables["associations"], names),
         "pretraining_accuracy": lambda: pretraining_accuracy(tables["pretraining"], names),
+        "learning_curves": lambda: learning_curves(tables["learning"], names),
         "spectrum_decay": lambda: spectrum_decay(tables["singular_values"], names),
     }
     with matplotlib.rc_context(RC):
@@ -275,6 +276,33 @@ def pretraining_accuracy(pretraining: pd.DataFrame, names: dict[tuple[str, str, 
     axes.margins(y=0.12)
     axes.grid(axis="y")
     figure.legend(loc="outside upper center", ncols=1)
+    return figure
+
+
+def learning_curves(learning: pd.DataFrame, names: dict[tuple[str, str, str], str]) -> Figure:
+    """Draw the loss and the clean validation accuracy by epoch, a column a recipe and noise kind, a line a ratio.
+
+    Lines are means over the pre-training seeds.
+    """
+    figure = Figure(figsize=(max(PAGE_WIDTH * len(names) / 2, COLUMN_WIDTH), 4.2))
+    figure.set_layout_engine("constrained", w_pad=0.06)
+    axes = figure.subplots(2, len(names), squeeze=False, sharex="col")
+    rows = noise_series(learning.assign(validation_accuracy=100 * learning["validation_accuracy"]))
+    colours = ratio_colours(sorted(set(rows["noise_percent"])))
+    for column, key in zip(axes.T, names, strict=True):
+        part = rows[(rows[_SERIES] == key).all(axis=1)]
+        for panel, quantity in zip(column, ("loss", "validation_accuracy"), strict=True):
+            for percent, lines in part.groupby("noise_percent"):
+                means = lines.groupby("epoch")[quantity].mean()
+                panel.plot(means.index, means, color=colours[percent], linewidth=1.1)
+            panel.grid()
+        column[0].set_title(names[key])
+        column[1].set_xlabel("epoch")
+        column[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0, 0].set_ylabel("training loss")
+    axes[1, 0].set_ylabel("clean validation accuracy (%)")
+    handles = [Line2D([], [], color=colour, label=f"{percent:g} %") for percent, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4)
     return figure
 
 

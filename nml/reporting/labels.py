@@ -2,8 +2,18 @@
 
 from nml.grid import CLEAN, UNTRAINED
 
-TABLES = ("cells", "averages", "differences", "per_task", "spectra", "singular_values", "associations", "pretraining")
-FIGURES = ("noise_curves", "spectrum_scatter", "pretraining_accuracy", "spectrum_decay")
+TABLES = (
+    "cells",
+    "averages",
+    "differences",
+    "per_task",
+    "spectra",
+    "singular_values",
+    "associations",
+    "pretraining",
+    "learning",
+)
+FIGURES = ("noise_curves", "spectrum_scatter", "pretraining_accuracy", "learning_curves", "spectrum_decay")
 
 HEADLINE_METRIC = "accuracy"
 HEADLINE_GROUPS = ("id", "ood")

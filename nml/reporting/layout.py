@@ -130,6 +130,32 @@ def show_pretraining(pretraining: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def show_learning(learning: pd.DataFrame) -> pd.DataFrame:
+    """Keep the first and the last epoch of each encoder, and its mean speed."""
+    encoder = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
+    table = learning.groupby(encoder).agg(
+        epochs=("epoch", "max"),
+        first_loss=("loss", "first"),
+        last_loss=("loss", "last"),
+        first_accuracy=("validation_accuracy", "first"),
+        last_accuracy=("validation_accuracy", "last"),
+        speed=("images_per_second", "mean"),
+        waiting=("data_share", "mean"),
+    )
+    formats: dict[str, tuple[str, Callable[[float], str]]] = {
+        "first_loss": ("loss, first epoch", "{:.3f}".format),
+        "last_loss": ("loss, last", "{:.3f}".format),
+        "first_accuracy": ("clean validation accuracy %, first", lambda value: f"{100 * value:.1f}"),
+        "last_accuracy": ("clean validation accuracy %, last", lambda value: f"{100 * value:.1f}"),
+        "speed": ("images / s", "{:.0f}".format),
+        "waiting": ("waiting for data %", lambda value: f"{100 * value:.0f}"),
+    }
+    for column, (_, write) in formats.items():
+        table[column] = table[column].map(write)
+    titles = {column: title for column, (title, _) in formats.items()}
+    return _named_noise(table.reset_index()).rename(columns={"pretrain_seed": "seed"} | titles)
+
+
 def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
     """Count what was run: tasks, test sets, methods and seeds of each encoder."""
     encoder = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
@@ -153,6 +179,7 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "singular_values": show_singular_values,
     "associations": show_associations,
     "pretraining": show_pretraining,
+    "learning": show_learning,
 }
 
 

@@ -15,7 +15,7 @@ from nml.reporting.associations import associate, spectrum_points
 from nml.reporting.averages import average_over_tasks, results_per_task
 from nml.reporting.captions import TABLE_CAPTIONS, seeds_note
 from nml.reporting.differences import paired_differences
-from nml.reporting.encoders import pretraining_table
+from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
 from nml.reporting.layout import SHOW, show_headline
 from nml.reporting.reading import read_cells, read_singular_values, read_spectra
@@ -56,6 +56,7 @@ def build_tables(
         "singular_values": read_singular_values(spectrum_files),
         "associations": associate(spectrum_points(cells, spectra)),
         "pretraining": pretraining_table(encoder_metas),
+        "learning": learning_table(encoder_metas),
     }
     note = seeds_note(tables["averages"])
     for name, frame in tables.items():
