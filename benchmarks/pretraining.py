@@ -41,7 +41,7 @@ def bare_loop(run: engine.Run, batches: list) -> float:
     state, generator = fresh(run), torch.Generator().manual_seed(0)
     started = time.perf_counter()
     for images, targets in batches:
-        images = augment(normalise(images, run.architecture.IMAGE_SIZE), run.recipe.augmentation, generator)
+        images = augment(normalise(images, run.architecture.image_size), run.recipe.augmentation, generator)
         loss, _ = run.objective.loss(state.model, images, targets, ALONE)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -11,6 +11,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import nn
 
 from nml.corpora.catalogue import Corpus
+from nml.pretraining.architectures import Architecture
 from nml.pretraining.images import normalise
 from nml.pretraining.world import World
 
@@ -27,9 +28,9 @@ def _tokens(caption: str, context_length: int) -> torch.Tensor:
     return _tokenizer(caption, context_length=context_length)[0]
 
 
-def collate(targets: list[Any], architecture: Any) -> torch.Tensor:
+def collate(targets: list[Any], architecture: Architecture) -> torch.Tensor:
     """Return captions as int64 tokens [B, context length]."""
-    return torch.stack([_tokens(caption, architecture.CONTEXT_LENGTH) for caption in targets])
+    return torch.stack([_tokens(caption, architecture.context_length) for caption in targets])
 
 
 def loss(
@@ -65,12 +66,12 @@ def _sharded_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor
 
 @torch.inference_mode()
 def validation_accuracy(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, corpus: Corpus, architecture: Any
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, corpus: Corpus, architecture: Architecture
 ) -> float:
     """Return the zero-shot accuracy over the corpus' classes, each embedded as the mean of its prompts."""
     prompts = [template.format(name) for name in corpus.class_names for template in corpus.templates]
     tokens = collate(prompts, architecture).to(images.device)
     embedded = torch.cat([model.encode_text(part, normalize=True) for part in tokens.split(256)])
     classes = F.normalize(embedded.view(len(corpus.class_names), len(corpus.templates), -1).mean(dim=1), dim=-1)
-    parts = [model.encode_image(normalise(part, architecture.IMAGE_SIZE)) for part in images.split(256)]
+    parts = [model.encode_image(normalise(part, architecture.image_size)) for part in images.split(256)]
     return ((torch.cat(parts) @ classes.T).argmax(dim=1) == labels).double().mean().item()

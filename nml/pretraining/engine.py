@@ -20,6 +20,7 @@ from nml.corpora.catalogue import Corpus
 from nml.corpora.disk import full_disk_named
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive, supervised
+from nml.pretraining.architectures import Architecture
 from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
 from nml.pretraining.data import TrainingData, validation_set
 from nml.pretraining.epoch_plan import even_batches
@@ -56,8 +57,8 @@ class Run:
         return OBJECTIVES[self.recipe.objective]
 
     @property
-    def architecture(self) -> ModuleType:
-        return architectures.load(self.recipe.architecture)
+    def architecture(self) -> Architecture:
+        return architectures.of_recipe(self.recipe)
 
     def fingerprint(self, world: World) -> str:
         """Name everything that shapes the weights; progress of another fingerprint is not resumed."""
@@ -109,7 +110,7 @@ def build_model(recipe: Recipe, recipe_name: str, num_classes: int, seed: int) -
     their differences come from the noise.
     """
     torch.manual_seed(derive_seed(recipe_name, f"s{seed}", "init"))
-    return architectures.load(recipe.architecture).build(num_classes)
+    return architectures.of_recipe(recipe).build(num_classes, recipe.drop_path)
 
 
 def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, float]]]:
@@ -259,7 +260,7 @@ def _train_step(
     run: Run, model: nn.Module, state: State, images: torch.Tensor, targets: list[Any], size: int, world: World
 ) -> None:
     """Take one optimiser step on this process' part of a batch of `size` samples."""
-    images = augment(normalise(images, run.architecture.IMAGE_SIZE), run.recipe.augmentation, state.draws)
+    images = augment(normalise(images, run.architecture.image_size), run.recipe.augmentation, state.draws)
     targets = run.objective.collate(targets, run.architecture).to(images.device)
     loss, right = run.objective.loss(model, images, targets, world)
     state.optimizer.zero_grad(set_to_none=True)
