@@ -10,9 +10,11 @@ from open_clip import ClipLoss
 from open_clip.tokenizer import SimpleTokenizer
 from torch import nn
 
+from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
 from nml.pretraining.architectures import Architecture
 from nml.pretraining.images import normalise
+from nml.pretraining.micro_batches import autocast, held_back
 from nml.pretraining.world import World
 
 TARGET = "caption"
@@ -34,21 +36,72 @@ def collate(targets: list[Any], architecture: Architecture) -> torch.Tensor:
 
 
 def loss(
-    model: nn.Module, images: torch.Tensor, tokens: torch.Tensor, world: World
+    model: nn.Module, images: torch.Tensor, tokens: torch.Tensor, recipe: Recipe, world: World
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the symmetric InfoNCE loss and the number of images whose own caption is the nearest in the batch.
 
     With several processes, each image is set against the captions of all, and the sum of the processes' gradients is
     that of the whole batch; the number counts among the process' own captions.
     """
+    _clamp_scale(model)
+    image_features, text_features, scale = model(images, tokens)[:3]
+    return _loss_of_features(image_features, text_features, scale, world)
+
+
+def _clamp_scale(model: nn.Module) -> None:
     with torch.no_grad():
         getattr(model, "module", model).logit_scale.clamp_(0, MAX_LOGIT_SCALE)
-    image_features, text_features, scale = model(images, tokens)[:3]
-    nearest = (image_features.detach() @ text_features.detach().T).argmax(dim=1)
+
+
+def _loss_of_features(
+    images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, world: World
+) -> tuple[torch.Tensor, torch.Tensor]:
+    nearest = (images.detach() @ texts.detach().T).argmax(dim=1)
     right = (nearest == torch.arange(len(images), device=images.device)).sum()
     if world.size == 1:
-        return _clip_loss(image_features, text_features, scale), right
-    return _sharded_loss(image_features, text_features, scale, world), right
+        return _clip_loss(images, texts, scale), right
+    return _sharded_loss(images, texts, scale, world), right
+
+
+def accumulate(
+    model: nn.Module, parts: list[tuple[torch.Tensor, torch.Tensor]], recipe: Recipe, weight: float, world: World
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add up the gradients of the parts of a batch, of the loss in which each image meets the captions of all parts.
+
+    First all features without a graph, then the gradient of the loss with respect to them, then each part again with a
+    graph, into which that gradient is passed (Gao et al. 2021, arXiv 2101.06983). As open_clip's `accum_freq`, but the
+    loss is computed once, so that the temperature too has the gradient of the whole batch. Parameters and result are
+    those of `supervised.accumulate`.
+    """
+    _clamp_scale(model)
+    precision, samples = autocast(recipe, parts[0][0].device), sum(len(images) for images, _ in parts)
+    leaves = [feature.requires_grad_() for feature in _cached_features(model, parts, precision)]
+    with precision:
+        mean, right = _loss_of_features(*leaves, world)
+    (mean * samples * weight).backward()
+    image_gradients, text_gradients = (leaf.grad.split([len(images) for images, _ in parts]) for leaf in leaves[:2])
+    for number, (images, tokens) in enumerate(parts):
+        with held_back(model, last=number == len(parts) - 1):
+            with precision:
+                outputs = model(images, tokens)[:3]
+            # Every part has the same temperature, so each takes an equal share of its gradient.
+            gradients = [image_gradients[number], text_gradients[number], leaves[2].grad / len(parts)]
+            torch.autograd.backward(outputs, gradients)
+    return mean.detach(), right
+
+
+@torch.no_grad()
+def _cached_features(
+    model: nn.Module, parts: list[tuple[torch.Tensor, torch.Tensor]], precision: torch.autocast
+) -> list[torch.Tensor]:
+    """Return the features of all images and captions, and the scale; random states and buffers stay as they are."""
+    device = parts[0][0].device
+    buffers = [buffer.clone() for buffer in model.buffers()]
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), precision:
+        images, texts, scales = zip(*(model(*part)[:3] for part in parts), strict=True)
+    for buffer, before in zip(model.buffers(), buffers, strict=True):
+        buffer.copy_(before)
+    return [torch.cat(images), torch.cat(texts), scales[0].clone()]
 
 
 def _sharded_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, world: World) -> torch.Tensor:
