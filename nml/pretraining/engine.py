@@ -161,8 +161,8 @@ def begin(run: Run, world: World) -> State:
     """Return the state before the first step."""
     if run.recipe.image_transform:
         raise UserError(
-            f"{run.label}: recipes.{run.recipe_name}.image_transform cannot be trained with yet. Set it to null: images "
-            "of one size are then resized to the model's input and changed by `augmentation`."
+            f"{run.label}: recipes.{run.recipe_name}.image_transform cannot be trained with yet. Set it to null: "
+            "images of one size are then resized to the model's input and changed by `augmentation`."
         )
     model = build_model(run.recipe, run.recipe_name, len(run.corpus.class_names), run.seed)
     layout = torch.channels_last if run.recipe.channels_last else torch.contiguous_format
