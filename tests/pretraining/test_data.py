@@ -42,11 +42,11 @@ def test_an_epoch_has_every_sample_once(captioned):
 
 def test_a_repeated_epoch_has_a_part_of_the_samples_as_often_as_asked(captioned):
     captioned.repeats = 3
-    first, again, other = (captions_of_epoch(captioned, seed) for seed in (1, 1, 2))
+    first, again, *others = (captions_of_epoch(captioned, seed) for seed in (1, 1, 2, 3, 4, 5))
     assert len(first) == 60
     assert set(Counter(first).values()) == {3}
     assert first == again
-    assert set(first) != set(other), "each epoch draws other samples"
+    assert any(set(first) != set(other) for other in others), "epochs draw other samples"
     sizes = even_batches(60, 16)
     rest = [target for _, targets in captioned.batches(sizes, 1, first_step=2) for target in targets]
     assert rest == first[sum(sizes[:2]) :]
