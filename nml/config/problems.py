@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -80,7 +81,14 @@ def _type_at(location: Location) -> Any:
     for step in location:
         if isinstance(here, type) and issubclass(here, BaseModel):
             field = here.model_fields.get(str(step))
-            here = field.annotation if field else None
+            here = _required(field.annotation) if field else None
         elif get_origin(here) in (dict, list, tuple):
             here = get_args(here)[-1]
     return here
+
+
+def _required(annotation: Any) -> Any:
+    """Return what a type is when it is not None."""
+    if get_origin(annotation) is UnionType:
+        return next(part for part in get_args(annotation) if part is not NoneType)
+    return annotation

@@ -1,5 +1,6 @@
 """How photographs become the input of a model: crops, random changes and normalisation."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -9,12 +10,20 @@ from nml.config.strict import Strict
 Share = Annotated[float, Field(gt=0, le=1)]
 Level = Annotated[float, Field(ge=0, le=1)]
 Spread = Annotated[float, Field(gt=0)]
+# What `timm.data.rand_augment_transform` reads; it fails, or passes over it in silence, where the notation is wrong.
+_RAND_AUGMENT = re.compile(r"rand(-(n\d+|m\d+|mmax\d+|mstd\d+(\.\d*)?|p(0?\.\d+|0|1(\.0*)?)|inc[01]|t[a-z0-9]+))*")
 
 
 def _ascend(scale: tuple[float, float]) -> tuple[float, float]:
     if scale[0] > scale[1]:
         raise ValueError("the smallest share first, then the largest")
     return scale
+
+
+def _is_notation(text: str) -> str:
+    if not _RAND_AUGMENT.fullmatch(text):
+        raise ValueError("timm's notation, such as rand-m7-n2-mstd0.5-inc1")
+    return text
 
 
 class ImageTransform(Strict):
@@ -28,9 +37,9 @@ class ImageTransform(Strict):
     """How images are resized, in training and after it."""
     flip: Annotated[bool, Field(examples=[True])] = True
     """Mirror half of the training images left to right."""
-    rand_augment: Annotated[str | None, Field(pattern=r"^rand(-[a-z0-9.]+)*$", examples=["rand-m7-mstd0.5-inc1"])] = (
-        None
-    )
+    rand_augment: Annotated[
+        Annotated[str, AfterValidator(_is_notation)] | None, Field(examples=["rand-m7-mstd0.5-inc1"])
+    ] = None
     """RandAugment of the training images, in timm's notation; none without it."""
     test_size: Annotated[int | None, Field(ge=8, strict=True, examples=[224])] = None
     """Side of the centre crop after training, in pixels; that of training if not given."""

@@ -221,6 +221,22 @@ def test_a_percent_that_is_accepted_is_the_one_in_the_address(digits: int, decim
         assert Noise.parse(str(Noise("symmetric", percent))).percent == percent == accepted
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "given"),
+    [
+        ("test_crops", 1, "Did you mean 'test_crop'?"),
+        ("rand_augment", "rand-x7", "timm's notation"),
+        ("crop_scale", [1.0, 0.5], "the smallest share first"),
+    ],
+)
+def test_a_wrong_transform_of_photographs_is_refused(values: dict[str, Any], key: str, value: Any, given: str) -> None:
+    change(values, "recipes.clip-mini.image_transform", {"size": 32, key: value})
+    with pytest.raises(UserError) as caught:
+        check_config(values)
+    assert f"recipes.clip-mini.image_transform.{key}: " in str(caught.value)
+    assert given in str(caught.value)
+
+
 def test_numbers_keep_their_kind(values: dict[str, Any]) -> None:
     values["methods"]["nmtune"] |= {"k": 3, "weight": 1}
     assert check_config(values).methods["nmtune"].model_extra == {"k": 3, "weight": 1}
