@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import struct
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -21,7 +22,16 @@ NO_OFFSET = -1
 """The place of a sample that lies in a folder."""
 # Bytes of zeros that end a tar.
 END_MARKER = 1024
+# What Pillow raises for images that are cut, damaged or none.
+_CORRUPTION = (
+    *(UnidentifiedImageError, Image.DecompressionBombError, OSError, EOFError),
+    *(ValueError, SyntaxError, IndexError, struct.error, zlib.error),
+)
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError)
+
+
+class CorruptImage(UserError):
+    """An image that cannot be decoded."""
 
 
 def read_samples(shards: Iterable[Path]) -> Iterator[dict[str, Any]]:
@@ -198,19 +208,31 @@ def _first_line(error: BaseException) -> str:
 
 
 def decode_image(sample: dict[str, Any]) -> np.ndarray:
-    """Return a sample's image as uint8 [height, width, 3], always RGB.
+    """Return a sample's image as uint8 [height, width, 3], always RGB; raise what `open_image` raises."""
+    return np.asarray(open_image(sample))
+
+
+def open_image(sample: dict[str, Any]) -> Image.Image:
+    """Return a sample's image, decoded, always RGB.
+
+    As torchvision's, timm's and open_clip's loaders do: alpha is dropped, palettes are looked up, CMYK is converted
+    without a colour profile, grey of 16 bits is clipped to 8, and the orientation that a camera noted (EXIF) is passed
+    over.
 
     Raises
     ------
+    CorruptImage
+        If the image cannot be decoded to its end; shard and key are named.
     UserError
-        If the sample has no image or the image is corrupt; shard and key are named.
+        If the sample has no image.
     """
     suffix = image_suffix(sample)
     try:
         with Image.open(io.BytesIO(sample[suffix])) as image:
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise _sample_error(sample, f"has a corrupt .{suffix} image ({_first_line(error)})") from error
+            return image.convert("RGB")
+    except _CORRUPTION as error:
+        what = f"has a corrupt .{suffix} image ({_first_line(error)})"
+        raise CorruptImage(_sample_message(sample, what)) from error
 
 
 def image_suffix(sample: dict[str, Any]) -> str:
@@ -264,4 +286,8 @@ def decode_caption(sample: dict[str, Any], may_be_empty: bool = False) -> str:
 
 
 def _sample_error(sample: dict[str, Any], what: str) -> UserError:
-    return UserError(f"sample '{sample['__key__']}' in shard {sample['__url__']} {what}. Mend or remove the sample.")
+    return UserError(_sample_message(sample, what))
+
+
+def _sample_message(sample: dict[str, Any], what: str) -> str:
+    return f"sample '{sample['__key__']}' in shard {sample['__url__']} {what}. Mend or remove the sample."
