@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,16 +14,19 @@ from nml.errors import UserError
 from nml.grid import Encoder, encoder_dir
 from nml.pretraining import architectures
 from nml.pretraining.checkpoints import load_tensors, read_header
-from nml.pretraining.images import normalise
+from nml.pretraining.inputs import Images, input_transform
 
 
 @dataclass(frozen=True)
 class LoadedEncoder:
-    """A frozen encoder: `features(transform(images))`, for uint8 images [B, 3, H, W], is float32 [B, width]."""
+    """A frozen encoder: `features(transform(images))` is float32 [B, width].
+
+    The images are uint8: a tensor [B, 3, H, W], or arrays [H, W, 3] of any sizes.
+    """
 
     address: str
     module: nn.Module
-    transform: Callable[[torch.Tensor], torch.Tensor]
+    transform: Callable[[Images], torch.Tensor]
     features: Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -55,10 +57,11 @@ def load(address: str, root: Path = Path()) -> LoadedEncoder:
     architecture = architectures.load(header["architecture"], header["image_size"])
     module = architecture.build(header["num_classes"])
     module.load_state_dict(tensors)
-    module = module.eval().requires_grad_(False).to(choose_device(), memory_format=torch.channels_last)
+    device = choose_device()
+    module = module.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     return LoadedEncoder(
         address=address,
         module=module,
-        transform=partial(normalise, size=header["preprocessing"]["size"]),
+        transform=input_transform(header["preprocessing"], device),
         features=architectures.feature_function(module, architecture),
     )

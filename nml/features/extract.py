@@ -7,7 +7,6 @@ import torch
 
 from nml.encoders import LoadedEncoder
 from nml.features.store import Split, TaskFeatures
-from nml.pretraining.images import stack_images
 from nml.progress import Progress
 from nml.tasks.task import Task, read_split
 
@@ -27,12 +26,11 @@ def extract_features(encoder: LoadedEncoder, task: Task) -> TaskFeatures:
 
 @torch.inference_mode()
 def _extract_split(encoder: LoadedEncoder, task: Task, split: str) -> Split:
-    device = next(encoder.module.parameters()).device
     features, labels, keys = [], [], []
     samples = read_split(task, split)
     while batch := list(islice(samples, BATCH_SIZE)):
-        images = stack_images([image for _, image, _ in batch]).to(device)
-        features.append(encoder.features(encoder.transform(images)).float().cpu().numpy())
+        images = encoder.transform([image for _, image, _ in batch])
+        features.append(encoder.features(images).float().cpu().numpy())
         labels += [label for _, _, label in batch]
         keys += [key for key, _, _ in batch]
     return Split(np.concatenate(features), np.asarray(labels, dtype=np.int64), keys)

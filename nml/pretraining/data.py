@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 import webdataset as wds
+from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 
 from nml.artifacts import read_json
-from nml.corpora.catalogue import Corpus
-from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples
+from nml.config.transforms import ImageTransform
+from nml.corpora.catalogue import Corpus, Shard
+from nml.corpora.shards import CorruptImage, decode_caption, decode_label, open_image
 from nml.corpora.verify import require_unchanged
 from nml.errors import UserError
-from nml.noise.noisy_samples import read_noisy_range, read_noisy_samples
+from nml.noise.noisy_samples import read_noisy_range
+from nml.pretraining.batches import Batch, Change, Decoded, assemble
+from nml.pretraining.corrupt import CorruptImages
 from nml.pretraining.epoch_plan import repeated, share_of, steps_of, stretches
-from nml.pretraining.images import stack_images
+from nml.pretraining.transforms import training_transform
 from nml.pretraining.world import ALONE, World
 from nml.seeds import derive_seed
 
@@ -26,9 +30,6 @@ from nml.seeds import derive_seed
 SHUFFLE_BUFFER = 5000
 # A corpus whose decoded images take no more than this is read and decoded once.
 HELD_BYTES = 2**28
-
-Decoded = tuple[np.ndarray, Any]
-Batch = tuple[torch.Tensor, list[Any]]
 
 
 class TrainingData:
@@ -41,6 +42,14 @@ class TrainingData:
     target : `label` or `caption`
     workers : processes that read and decode a corpus too large to hold; with none, this one does
     repeats : how often an epoch has each of the samples that it draws; it draws as many times fewer
+    how : changes to each image; None leaves images as they are, all of one size
+    max_corrupt_share : of an epoch's images, that may be corrupt
+    label : of the run, for the log
+
+    Attributes
+    ----------
+    corrupt : CorruptImages
+        Those of the epoch that is under way, as far as its batches were taken.
 
     Raises
     ------
@@ -48,63 +57,102 @@ class TrainingData:
         If a shard changed since it was indexed.
     """
 
-    def __init__(self, corpus: Corpus, noise_dir: Path, target: str, workers: int = 0, repeats: int = 1) -> None:
-        self.repeats = repeats
+    def __init__(
+        self,
+        corpus: Corpus,
+        noise_dir: Path,
+        target: str,
+        workers: int = 0,
+        repeats: int = 1,
+        how: ImageTransform | None = None,
+        max_corrupt_share: float = 0.0,
+        label: str = "",
+    ) -> None:
         self.corpus, self.noise_dir, self.target, self.workers = corpus, noise_dir, target, workers
+        self.repeats, self.how = repeats, how
         manifest = read_json(noise_dir / "manifest.json")
         self.samples: int = manifest["samples"]
         self.overlays: dict[str, str] = manifest["overlay"]
         self.shard_samples = {name: facts["samples"] for name, facts in manifest["shards"].items()}
+        self.corrupt = CorruptImages(label or corpus.name, self.samples, max_corrupt_share)
         require_unchanged(corpus.shards["train"], manifest["shards"])
-        self.held = self._hold()
+        # Where images are changed one by one, holding them would leave all that to this process.
+        self.held = None if how and workers else self._hold()
 
-    def batches(self, sizes: list[int], seed: int, world: World = ALONE, first_step: int = 0) -> Iterator[Batch]:
-        """Yield this process' part of each batch of an epoch: images [b, 3, H, W] and b targets.
+    def batches(
+        self, sizes: list[int], seed: int, world: World = ALONE, first_step: int = 0
+    ) -> Iterator[tuple[torch.Tensor, list[Any]]]:
+        """Yield this process' part of each batch of an epoch: uint8 images [b, 3, H, W] and b targets.
 
         Parameters
         ----------
         sizes : samples of each batch, of all processes together; they add up to the number of samples
-        seed : of this epoch's order
+        seed : of this epoch: of its order, and of the changes to its images
         world : this process among all
         first_step : where to begin; what follows is what would have followed without the break
+
+        Raises
+        ------
+        UserError
+            If a shard is damaged, or too many images are.
         """
         if self.held is not None:
-            return self._held_batches(sizes, seed, world, first_step)
-        stream = Stream(self, sizes, seed, world, first_step)
-        if not self.workers:
-            return iter(stream)
-        # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
-        loader = DataLoader(stream, None, num_workers=self.workers, multiprocessing_context="spawn")
-        return iter(loader)
+            batches = self._held_batches(sizes, seed, world, first_step)
+        else:
+            batches = loaded(Stream(self, sizes, seed, world, first_step), self.workers)
+        for batch in batches:
+            self.corrupt.meet(batch.corrupt)
+            yield batch.images, batch.targets
 
     def _hold(self) -> list[Decoded] | None:
-        """Return all samples, decoded, if they are small enough together, going by the first."""
-        stream = read_noisy_samples(self.corpus.shards["train"], self.noise_dir)
-        first = self.decode(next(stream))
-        if self.samples * first[0].nbytes > HELD_BYTES:
-            return None
-        return [first, *map(self.decode, stream)]
+        """Return all samples, decoded, if they are small enough together, going by the first that can be decoded."""
+        stream = (self.decode(sample) for shard in self.corpus.shards["train"] for sample in self.read(shard))
+        begun = []
+        for sample in stream:
+            begun.append(sample)
+            if not isinstance(sample.image, CorruptImage):
+                if self.samples * _bytes_of(sample.image) > HELD_BYTES:
+                    return None
+                break
+        return [*begun, *stream]
 
     def _held_batches(self, sizes: list[int], seed: int, world: World, first_step: int) -> Iterator[Batch]:
         order = list(repeated(random.Random(seed).sample(self.held, len(self.held)), self.repeats))
-        begins = np.cumsum([0, *sizes])
+        begins, change = np.cumsum([0, *sizes]), self.change(seed)
         for step in range(first_step, len(sizes)):
             before = sum(share_of(sizes[step], rank, world.size) for rank in range(world.rank))
             begin = begins[step] + before
-            yield self.collate(order[begin : begin + share_of(sizes[step], world.rank, world.size)])
+            yield assemble(order[begin : begin + share_of(sizes[step], world.rank, world.size)], change)
+
+    def read(self, shard: Shard, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the raw samples `start` to `stop` of a shard, without the last, each with its key in the index."""
+        for sample in read_noisy_range(shard, self.noise_dir, self.overlays[shard.name], start, stop):
+            yield sample | {"__id__": shard.prefix + sample["__key__"]}
 
     def decode(self, sample: dict[str, Any]) -> Decoded:
-        """Return a sample's image and its label or caption, the noisy one if there is one."""
-        image = decode_image(sample)
-        if "noisy" in sample:
-            return image, sample["noisy"][self.target]
-        if self.target == "label":
-            return image, decode_label(sample, len(self.corpus.class_names))
-        return image, decode_caption(sample, self.corpus.empty_captions)
+        """Return a sample with its label or caption, the noisy one if there is one."""
+        try:
+            image = open_image(sample)
+        except CorruptImage as error:
+            return Decoded(sample["__id__"], error, None)
+        return Decoded(sample["__id__"], image if self.how else np.asarray(image), self._target(sample))
 
-    def collate(self, batch: list[Decoded]) -> Batch:
-        """Stack images of one size, uint8."""
-        return stack_images([image for image, _ in batch]), [target for _, target in batch]
+    def _target(self, sample: dict[str, Any]) -> Any:
+        if "noisy" in sample:
+            return sample["noisy"][self.target]
+        if self.target == "label":
+            return decode_label(sample, len(self.corpus.class_names))
+        return decode_caption(sample, self.corpus.empty_captions)
+
+    def change(self, seed: int) -> Change:
+        """Return what changes the images of an epoch: by its seed, the sample's key and the number of the view.
+
+        So an image looks the same whichever process and worker reads it, and when.
+        """
+        if self.how is None:
+            return lambda sample, view: sample.image
+        transform = training_transform(self.how)
+        return lambda sample, view: transform(sample.image, derive_seed("view", seed, sample.key, view))
 
 
 class Stream(IterableDataset):
@@ -115,54 +163,76 @@ class Stream(IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of this worker, every so many steps one."""
-        info = torch.utils.data.get_worker_info()
-        number, workers = (info.id, info.num_workers) if info else (0, 1)
+        number, workers = this_worker()
         # The loader begins with its worker 0, which must make the batch of the first step.
         worker = (number + self.first_step) % workers
         shares = {
             step: share_of(self.sizes[step], self.world.rank, self.world.size)
             for step in steps_of(worker, workers, len(self.sizes))
         }
-        samples = self._shuffled(worker, workers)
+        views = self._shuffled(worker, workers)
         # What was trained on before a break is read, but not decoded.
-        _skip(samples, sum(share for step, share in shares.items() if step < self.first_step))
+        _skip(views, sum(share for step, share in shares.items() if step < self.first_step))
+        decoded, change = self._decoded(views), self.data.change(self.seed)
         for step, share in shares.items():
             if step >= self.first_step:
-                yield self.data.collate([self.data.decode(sample) for sample in islice(samples, share)])
+                yield assemble(islice(decoded, share), change)
 
-    def _shuffled(self, worker: int, workers: int) -> Iterator[dict[str, Any]]:
-        shards = self.data.corpus.shards["train"]
+    def _shuffled(self, worker: int, workers: int) -> Iterator[tuple[dict[str, Any], int]]:
+        """Yield the raw samples of a worker, each with the numbers of its views."""
+        data, shards = self.data, self.data.corpus.shards["train"]
         order = random.Random(self.seed).sample(shards, len(shards))
-        counts = [self.data.shard_samples[shard.name] for shard in order]
-        parts = stretches(counts, self.sizes, self.world.rank, self.world.size, worker, workers, self.data.repeats)
-        stream = (
-            sample
-            for part in parts
-            for shard in [order[part.place]]
-            for sample in read_noisy_range(
-                shard, self.data.noise_dir, self.data.overlays[shard.name], part.start, part.stop
-            )
-        )
+        counts = [data.shard_samples[shard.name] for shard in order]
+        parts = stretches(counts, self.sizes, self.world.rank, self.world.size, worker, workers, data.repeats)
+        stream = (sample for part in parts for sample in data.read(order[part.place], part.start, part.stop))
         rng = random.Random(derive_seed("shuffle", self.seed, self.world.rank, worker))
         buffer = SHUFFLE_BUFFER // workers
-        return repeated(wds.shuffle(buffer, initial=buffer, rng=rng)(stream), self.data.repeats)
+        return repeated(wds.shuffle(buffer, initial=buffer, rng=rng)(stream), data.repeats)
+
+    def _decoded(self, views: Iterator[tuple[dict[str, Any], int]]) -> Iterator[tuple[Decoded, int]]:
+        """Decode each sample once for all of its views, which follow each other."""
+        last = decoded = None
+        for sample, view in views:
+            if sample is not last:
+                last, decoded = sample, self.data.decode(sample)
+            yield decoded, view
+
+
+def this_worker() -> tuple[int, int]:
+    """Return the number of this worker of a loader, and how many there are."""
+    info = torch.utils.data.get_worker_info()
+    return (info.id, info.num_workers) if info else (0, 1)
+
+
+class _PassingErrors(IterableDataset):
+    """A stream whose errors for users are its last item: a loader would bury their words in its own traceback."""
+
+    def __init__(self, stream: IterableDataset) -> None:
+        self.stream = stream
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self.stream
+        except UserError as error:
+            yield error
+
+
+def loaded(stream: IterableDataset, workers: int) -> Iterator[Any]:
+    """Yield the items of a stream, read by some processes, or by this one; raise the errors for users in it."""
+    if not workers:
+        yield from stream
+        return
+    # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
+    for item in DataLoader(_PassingErrors(stream), None, num_workers=workers, multiprocessing_context="spawn"):
+        if isinstance(item, UserError):
+            raise item
+        yield item
+
+
+def _bytes_of(image: np.ndarray | Image.Image) -> int:
+    return image.nbytes if isinstance(image, np.ndarray) else 3 * image.width * image.height
 
 
 def _skip(samples: Iterator[Any], count: int) -> None:
     for _ in range(count):
         next(samples)
-
-
-def validation_set(corpus: Corpus) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the clean validation split: uint8 images [N, 3, H, W] and int64 labels [N].
-
-    Raises
-    ------
-    UserError
-        If the corpus has none, or a shard or sample of it is damaged.
-    """
-    if not corpus.shards["validation"]:
-        raise UserError(f"corpus '{corpus.name}' has no validation split, so no encoder can be validated on it.")
-    samples = list(read_samples(shard.path for shard in corpus.shards["validation"]))
-    labels = [decode_label(sample, len(corpus.class_names)) for sample in samples]
-    return stack_images([decode_image(sample) for sample in samples]), torch.tensor(labels)

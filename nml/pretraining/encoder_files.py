@@ -12,7 +12,7 @@ from nml.artifacts import sha256_file, write_json
 from nml.config.recipes import Recipe
 from nml.pretraining import architectures
 from nml.pretraining.checkpoints import save_tensors
-from nml.pretraining.images import preprocessing
+from nml.pretraining.inputs import preprocessing_of
 
 
 def write_encoder(
@@ -22,7 +22,7 @@ def write_encoder(
     checkpoint = out_dir / "model.safetensors"
     size = architectures.of_recipe(recipe).image_size
     header = {"address": address, "architecture": recipe.architecture, "num_classes": num_classes}
-    header |= {"image_size": size, "preprocessing": preprocessing(size)}
+    header |= {"image_size": size, "preprocessing": preprocessing_of(recipe)}
     save_tensors(checkpoint, model.state_dict(), header)
     meta = {"address": address, "objective": recipe.objective, "architecture": recipe.architecture}
     versions = {"nml": nml.__version__, "torch": torch.__version__, "python": platform.python_version()}

@@ -23,13 +23,15 @@ from nml.errors import UserError
 from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.architectures import Architecture
 from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
-from nml.pretraining.data import TrainingData, validation_set
+from nml.pretraining.data import TrainingData
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.images import augment, normalise
+from nml.pretraining.inputs import preprocessing_of, standardise, to_input
 from nml.pretraining.micro_batches import autocast, count_parts
 from nml.pretraining.mixing import mix
 from nml.pretraining.optimisers import make_optimizer
 from nml.pretraining.schedules import learning_rate
+from nml.pretraining.validation import ValidationData, accuracy
 from nml.pretraining.world import ALONE, World
 from nml.progress import Progress
 from nml.seeds import derive_seed
@@ -45,7 +47,18 @@ KEPT_CHECKPOINTS = 2
 
 @dataclass(frozen=True)
 class Run:
-    """What one pre-training run needs to know."""
+    """What one pre-training run needs to know.
+
+    Attributes
+    ----------
+    loader_workers : int
+        Processes that read and change images; without any, the training process does.
+    validate_on : Corpus, optional
+        Whose validation split is used, and for zero-shot accuracy its class names and templates; by default `corpus`.
+    max_corrupt_share : float
+        Of an epoch's images, that may be corrupt. Not of what shapes the weights, so that a run that met too many can
+        go on with another one.
+    """
 
     label: str
     corpus: Corpus
@@ -56,6 +69,12 @@ class Run:
     progress_dir: Path
     code: str
     loader_workers: int = 0
+    validate_on: Corpus | None = None
+    max_corrupt_share: float = 0.001
+
+    @property
+    def validation_corpus(self) -> Corpus:
+        return self.validate_on or self.corpus
 
     @property
     def objective(self) -> ModuleType:
@@ -72,7 +91,8 @@ class Run:
             f"{world.size} x {world.device.type} {torch.get_num_threads()} threads {self.loader_workers} loaders"
         )
         machine = f"{processes} torch {torch.__version__}"
-        return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine}"
+        validation = self.validation_corpus.name
+        return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine} {validation}"
 
     def epoch_seed(self, epoch: int) -> int:
         """Return the seed of all that is drawn in an epoch: the recipe's name, the seed and the epoch, no noise."""
@@ -95,6 +115,8 @@ class State:
         What the augmentation and the mixing draw from; on the CPU.
     seconds, waited : float
         Of that epoch, as far as it is; `waited` for data.
+    corrupt : int
+        Corrupt images that this process met in that epoch.
     log : list of dict
         A row an epoch.
     """
@@ -108,6 +130,7 @@ class State:
     step: int = 0
     seconds: float = 0.0
     waited: float = 0.0
+    corrupt: int = 0
     log: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -132,14 +155,14 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     Raises
     ------
     UserError
-        If the loss is not finite, or the warm-up is longer than the training.
+        If the loss is not finite, too many images are corrupt, the data is damaged, or the warm-up is longer than the
+        training.
     """
+    validation = ValidationData(run.validation_corpus, run.recipe.image_transform, run.loader_workers)
+    data = _training_data(run)
     state = begin(run, world)
     _resume(run, state, world)
     trained = _parallel(run, state.model, world)
-    images, labels = (tensor.to(world.device) for tensor in validation_set(run.corpus))
-    views = run.recipe.repeated_augmentation
-    data = TrainingData(run.corpus, run.noise_dir, run.objective.TARGET, run.loader_workers, views)
     sizes = even_batches(data.samples, run.recipe.batch_size)
     _require_time_after_warmup(run, len(sizes))
     _say_parts(run, sizes[0], world)
@@ -147,9 +170,8 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     while state.epoch < run.recipe.epochs:
         _train_epoch(run, data, trained, state, sizes, world, progress)
         row = _log_row(run, state, sizes, world)
-        row["validation_accuracy"] = run.objective.validation_accuracy(
-            state.kept.eval(), images, labels, run.corpus, run.architecture
-        )
+        data.corrupt.require_few(row["corrupt"])
+        row["validation_accuracy"] = validation_accuracy(run, state.kept, validation, world)
         state.log.append(row)
         state.epoch, state.step = state.epoch + 1, 0
         _save(run, state, world)
@@ -159,16 +181,34 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
 
 def begin(run: Run, world: World) -> State:
     """Return the state before the first step."""
-    if run.recipe.image_transform:
-        raise UserError(
-            f"{run.label}: recipes.{run.recipe_name}.image_transform cannot be trained with yet. Set it to null: "
-            "images of one size are then resized to the model's input and changed by `augmentation`."
-        )
     model = build_model(run.recipe, run.recipe_name, len(run.corpus.class_names), run.seed)
     layout = torch.channels_last if run.recipe.channels_last else torch.contiguous_format
     model = model.to(world.device, memory_format=layout)
     average = ModelEmaV3(model, run.recipe.ema_decay) if run.recipe.ema_decay else None
     return State(model, make_optimizer(model, run.recipe), torch.zeros(2, device=world.device), average)
+
+
+def _training_data(run: Run) -> TrainingData:
+    return TrainingData(
+        run.corpus,
+        run.noise_dir,
+        run.objective.TARGET,
+        run.loader_workers,
+        run.recipe.repeated_augmentation,
+        run.recipe.image_transform,
+        run.max_corrupt_share,
+        run.label,
+    )
+
+
+@torch.inference_mode()
+def validation_accuracy(run: Run, model: nn.Module, validation: ValidationData, world: World = ALONE) -> float:
+    """Return the accuracy on clean validation images, split over the processes; all of them must call it."""
+    # Batch norms count on every process, and the first one's model is what is kept.
+    world.share_first(model.buffers())
+    classes_of = run.objective.classifier(model.eval(), run.validation_corpus, run.architecture)
+    preprocessing = preprocessing_of(run.recipe)
+    return accuracy(lambda images: classes_of(to_input(images, preprocessing)), validation, world)
 
 
 def _parallel(run: Run, model: nn.Module, world: World) -> nn.Module:
@@ -210,6 +250,7 @@ def _save(run: Run, state: State, world: World) -> None:
     """Save the state of all processes, and drop all but the last checkpoints. Every process must call it."""
     tensors = training_state(state.model, state.optimizer, _averaged(state)) | {
         "state.sums": world.gather(state.sums.cpu()),
+        "state.corrupt": world.gather(torch.tensor(state.corrupt)),
         "state.draws": world.gather(state.draws.get_state()),
         "state.torch": world.gather(torch.get_rng_state()),
     }
@@ -242,9 +283,10 @@ def _resume(run: Run, state: State, world: World) -> None:
             world.wait()
             shutil.rmtree(run.progress_dir, ignore_errors=True)
             return
-        own = {name: tensors.pop(f"state.{name}")[world.rank] for name in ("sums", "draws", "torch")}
+        own = {name: tensors.pop(f"state.{name}")[world.rank] for name in ("sums", "corrupt", "draws", "torch")}
         restore_training_state(tensors, state.model, state.optimizer, _averaged(state))
         state.sums.copy_(own["sums"])
+        state.corrupt = int(own["corrupt"])
         state.draws.set_state(own["draws"])
         torch.set_rng_state(own["torch"])
         for name in ("epoch", "step", "seconds", "waited", "log"):
@@ -264,7 +306,7 @@ def _begin_epoch(run: Run, state: State, world: World) -> None:
     torch.manual_seed(own)
     state.draws.manual_seed(own)
     state.sums.zero_()
-    state.seconds = state.waited = 0.0
+    state.corrupt, state.seconds, state.waited = 0, 0.0, 0.0
 
 
 def _train_epoch(
@@ -273,6 +315,7 @@ def _train_epoch(
     """Train to the end of the epoch that is under way."""
     if not state.step:
         _begin_epoch(run, state, world)
+    data.corrupt.count = state.corrupt
     batches = data.batches(sizes, run.epoch_seed(state.epoch), world, state.step)
     model.train()
     for step in range(state.step, len(sizes)):
@@ -282,7 +325,7 @@ def _train_epoch(
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(run.recipe, state.epoch + (step + 1) / len(sizes), len(sizes))
         _train_step(run, model, state, images.to(world.device), targets, sizes[step], world)
-        state.step = step + 1
+        state.step, state.corrupt = step + 1, data.corrupt.count
         state.seconds += time.perf_counter() - started
         state.waited += fetched - started
         progress.advance()
@@ -295,7 +338,7 @@ def _train_step(
     run: Run, model: nn.Module, state: State, images: torch.Tensor, targets: list[Any], size: int, world: World
 ) -> None:
     """Take one optimiser step on this process' part of a batch of `size` samples."""
-    images = augment(normalise(images, run.architecture.image_size), run.recipe.augmentation, state.draws)
+    images = _training_input(run, images, state.draws)
     targets = run.objective.collate(targets, run.architecture).to(images.device)
     images, targets = mix(images, targets, run.recipe, len(run.corpus.class_names), state.draws)
     if not run.recipe.channels_last:
@@ -325,6 +368,13 @@ def _backward(
     return loss, right
 
 
+def _training_input(run: Run, images: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    """Return what the model is to learn from; photographs were changed one by one when they were read."""
+    if how := run.recipe.image_transform:
+        return standardise(images, how.mean, how.std)
+    return augment(normalise(images, run.architecture.image_size), run.recipe.augmentation, draws)
+
+
 def _require_finite(run: Run, state: State) -> None:
     loss = state.sums[0].item()
     if not math.isfinite(loss):
@@ -347,4 +397,5 @@ def _log_row(run: Run, state: State, sizes: list[int], world: World) -> dict[str
         "images_per_second": samples / state.seconds,
         "data_share": state.waited / state.seconds,
         "seconds": state.seconds,
+        "corrupt": int(world.add(torch.tensor(state.corrupt, device=world.device))),
     }

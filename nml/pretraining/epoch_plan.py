@@ -33,9 +33,9 @@ def even_batches(samples: int, batch_size: int) -> list[int]:
     return [samples // steps + (step < samples % steps) for step in range(steps)]
 
 
-def repeated(samples: Iterable[Sample], repeats: int) -> Iterator[Sample]:
-    """Yield each sample `repeats` times in a row, as many views of it (repeated augmentation, timm's `RASampler`)."""
-    return (sample for sample in samples for _ in range(repeats))
+def repeated(samples: Iterable[Sample], repeats: int) -> Iterator[tuple[Sample, int]]:
+    """Yield each sample `repeats` times in a row, with the number of the view (repeated augmentation)."""
+    return ((sample, view) for sample in samples for view in range(repeats))
 
 
 def share_of(size: int, rank: int, ranks: int) -> int:

@@ -1,7 +1,6 @@
 """From stored images to the model's input: scaling, and random changes drawn for a whole batch at once."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,11 +22,6 @@ def normalise(images: torch.Tensor, size: int) -> torch.Tensor:
     if images.shape[-2:] != (size, size):
         images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
     return images.sub_(MEAN).div_(STD).contiguous(memory_format=torch.channels_last)
-
-
-def preprocessing(size: int) -> dict[str, Any]:
-    """Describe the transform of `normalise` as a checkpoint's header holds it."""
-    return {"resize": "squash", "size": size, "interpolation": "bilinear", "mean": [MEAN] * 3, "std": [STD] * 3}
 
 
 def augment(images: torch.Tensor, change: Augmentation, generator: torch.Generator) -> torch.Tensor:

@@ -19,7 +19,9 @@ def pretrain(run: Run, out_dir: Path, world: World = ALONE) -> None:
     noise = read_json(run.noise_dir / "manifest.json")
     facts = {
         "validation_accuracy": log[-1]["validation_accuracy"],
+        "validated_on": run.validation_corpus.name,
         "epochs": len(log),
+        "corrupt": sum(row["corrupt"] for row in log),
         "samples_per_second": round(sum(row["images_per_second"] for row in log) / len(log), 1),
         "wall_seconds": round(sum(row["seconds"] for row in log), 1),
         "realised_noise_percent": noise["realised_percent"],

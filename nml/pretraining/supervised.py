@@ -1,5 +1,6 @@
 """The supervised objective: the labels, clean or noisy, are learned with a cross-entropy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +11,6 @@ from torch import nn
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
 from nml.pretraining.architectures import Architecture
-from nml.pretraining.images import normalise
 from nml.pretraining.micro_batches import autocast, held_back
 from nml.pretraining.world import World
 
@@ -65,10 +65,6 @@ def accumulate(
     return total / sum(len(images) for images, _ in parts), right
 
 
-@torch.inference_mode()
-def validation_accuracy(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, corpus: Corpus, architecture: Architecture
-) -> float:
-    """Return the share of clean validation images (uint8 [N, 3, H, W]) that get their class."""
-    logits = torch.cat([model(normalise(part, architecture.image_size)) for part in images.split(256)])
-    return (logits.argmax(dim=1) == labels).double().mean().item()
+def classifier(model: nn.Module, corpus: Corpus, architecture: Architecture) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what gives normalised images [B, 3, H, W] their classes, int64 [B]."""
+    return lambda images: model(images).argmax(dim=1)

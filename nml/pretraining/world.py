@@ -1,7 +1,7 @@
 """The processes that train one encoder together, as `torchrun` starts them; without it, one alone."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,6 +32,12 @@ class World:
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
+
+    def share_first(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Give all processes the first one's tensors, in place."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
 
     def wait(self) -> None:
         """Wait until all processes are here."""

@@ -15,7 +15,7 @@ from nml.grid import Noise
 from nml.noise.inject import inject_noise
 from nml.noise.noisy_samples import read_noisy_samples
 from nml.pretraining import data as data_module
-from nml.pretraining.data import TrainingData, validation_set
+from nml.pretraining.data import TrainingData
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.world import World
 from tests.conftest import overlay_of
@@ -113,16 +113,6 @@ def test_a_shard_that_changed_since_it_was_indexed_is_not_trained_on(corpus, noi
     write_json(tmp_path / "noise/manifest.json", manifest)
     with pytest.raises(UserError, match=r"1 shards changed .*\n.*train-1\.tar\.gz has .* bytes, and had 7"):
         TrainingData(corpus, tmp_path / "noise", "label")
-
-
-def test_a_corpus_without_validation_split_is_refused(corpus):
-    with pytest.raises(UserError, match="'colours' has no validation split"):
-        validation_set(replace(corpus, shards=corpus.shards | {"validation": []}))
-
-
-def test_the_validation_set_is_clean(corpus):
-    images, labels = validation_set(corpus)
-    assert images.float().mean(dim=(2, 3)).argmax(dim=1).tolist() == labels.tolist()
 
 
 def streamed(corpus, noise_dir, monkeypatch, workers: int = 0) -> TrainingData:
