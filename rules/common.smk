@@ -97,8 +97,18 @@ def corpus_data(wildcards):
     return data_of(wildcards.corpus)
 
 
-def corpus_templates(wildcards):
-    return corpus_entry(wildcards.corpus).get("templates", [])
+def validation_corpus(wildcards):
+    """Return the corpus that a family of encoders is validated on."""
+    named = [f.validate_on for f in CONFIG.pretraining if (f.corpus, f.recipe) == (wildcards.corpus, wildcards.recipe)]
+    return next(filter(None, named), wildcards.corpus)
+
+
+def validation_data(wildcards):
+    return data_of(validation_corpus(wildcards))
+
+
+def validation_templates(wildcards):
+    return corpus_entry(validation_corpus(wildcards)).get("templates", [])
 
 
 def task_data(wildcards):

@@ -12,7 +12,9 @@ rule pretrain:
     params:
         recipe=recipe_json,
         data=corpus_data,
-        templates=corpus_templates,
+        validate_on=validation_corpus,
+        validation_data=validation_data,
+        templates=validation_templates,
         # Not a declared output, so that it survives a kill and the next try resumes from it.
         progress="results/progress/{corpus}/{recipe}/{noise}/s{seed}",
         code=lambda wildcards: code("pretrain", architecture_file(wildcards.recipe)),

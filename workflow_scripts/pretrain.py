@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nml.config.load import check_config
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
 from nml.jobs import job
@@ -19,6 +20,9 @@ with job(snakemake):
         seed=int(wildcards.seed),
         progress_dir=Path(snakemake.params.progress),
         code=snakemake.params.code,
+        validate_on=open_corpus(snakemake.params.validate_on, ["validation"]),
+        # Not a parameter: a run that is done is not to be done again when more images may be corrupt.
+        max_corrupt_share=check_config(snakemake.config).max_corrupt_share,
     )
     launch(
         run,

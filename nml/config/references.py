@@ -32,10 +32,12 @@ def _pretraining(config: Config, index: int, family: Pretraining) -> Iterator[Pr
         yield one_of((*here, "recipe"), "the recipe", family.recipe, known)
         return
     learns_from = SUPERVISION[config.recipes[family.recipe].objective]
-    if corpus and (lack := _lack(corpus, learns_from)):
-        given = f"the corpus '{family.corpus}' has no {lack}, and recipe '{family.recipe}' needs them."
-        suited = [name for name, entry in plugins.corpora().items() if not _lack(entry, learns_from)]
+    if corpus and learns_from not in corpus["has"]:
+        given = f"the corpus '{family.corpus}' has no {learns_from}, and recipe '{family.recipe}' needs them."
+        suited = [name for name, entry in plugins.corpora().items() if learns_from in entry["has"]]
         yield mismatch((*here, "corpus"), given, suited)
+    elif corpus:
+        yield from _validation(config, (*here, "validate_on"), family, learns_from)
     fitting = [kind for kind, declared in plugins.noise_kinds().items() if declared["CORRUPTS"] == learns_from]
     for kind in family.noise:
         if kind not in plugins.noise_kinds():
@@ -48,12 +50,31 @@ def _pretraining(config: Config, index: int, family: Pretraining) -> Iterator[Pr
             yield mismatch((*here, "noise", kind), given, [k for k in fitting if _is_possible(k, family.corpus)])
 
 
-def _lack(corpus: dict[str, Any], learns_from: str) -> str | None:
-    """Return what a corpus would need for an encoder to be trained and validated on it."""
-    if learns_from not in corpus["has"]:
-        return learns_from
-    # Image-text encoders too are validated by their accuracy on labelled images.
-    return None if "validation" in corpus else "labelled validation images"
+def _validation(config: Config, here: Location, family: Pretraining, learns_from: str) -> Iterator[Problem]:
+    """Yield what keeps a family from being validated; image-text encoders too are, by zero-shot classification."""
+    name = family.validate_on or family.corpus
+    suited = [other for other in plugins.corpora() if _can_validate(other, family.corpus, learns_from)]
+    if name not in plugins.corpora():
+        yield one_of(here, "the corpus", name, suited)
+    elif "validation" not in plugins.corpora()[name]:
+        yield mismatch(here, f"the corpus '{name}' has no labelled validation images; name one that has.", suited)
+    elif name not in suited:
+        lack = "other classes than those that are learned" if learns_from == "labels" else "no templates for prompts"
+        yield mismatch(here, f"the corpus '{name}' has {lack}.", suited)
+    same = [other for other in config.pretraining if (other.corpus, other.recipe) == (family.corpus, family.recipe)]
+    if any(other.validate_on != family.validate_on for other in same):
+        given = f"'{name}', and another entry of {family.corpus} and {family.recipe} says otherwise."
+        yield Problem(here, given, "the same in all entries of a corpus and a recipe, which share their encoders", name)
+
+
+def _can_validate(name: str, corpus: str, learns_from: str) -> bool:
+    entry, own = plugins.corpora()[name], plugins.corpora()[corpus]
+    if "validation" not in entry:
+        return False
+    if learns_from == "captions":
+        return bool(entry.get("templates"))
+    # A list of classes below the project's root is the same one wherever the corpus lies.
+    return name == corpus or (entry["classes"] == own.get("classes") and "/" in entry["classes"])
 
 
 def _groups_of(corpus: str) -> dict[str, Any]:

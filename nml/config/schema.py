@@ -38,6 +38,8 @@ class Pretraining(Strict):
     """Noise kinds, each with its percents of corrupted samples."""
     seeds: Annotated[int, Field(ge=1, strict=True, examples=[1])] = 1
     """Number of pre-training seeds; the noise is the same for all of them."""
+    validate_on: Annotated[str | None, Field(examples=["imagenet1k"])] = None
+    """Corpus with the labelled validation images of the learning curves; by default `corpus`, if that has some."""
 
 
 class Method(BaseModel):
@@ -82,5 +84,7 @@ class Config(Strict):
     """Number of tuning seeds in each cell."""
     noise_seed: Annotated[int, Field(ge=0, strict=True, examples=[0])] = 0
     """Seed of the noise; another one corrupts other samples."""
+    max_corrupt_share: Annotated[float, Field(ge=0, lt=1, examples=[0.001])] = 0.001
+    """Share of a corpus' images that may be corrupt: they are passed over, counted and listed; more stop a training."""
     percent_of: Annotated[Literal["corpus", "group"], Field(examples=["corpus"])] = "corpus"
     """What the percents of noise inside groups of classes count: all samples, or those of the groups alone."""

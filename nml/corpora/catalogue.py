@@ -1,5 +1,6 @@
 """Where a corpus lies and what it holds, from its entry in `catalogue.yaml`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,13 @@ class Corpus:
     check_images: bool = False
 
 
-def open_corpus(name: str) -> Corpus:
+def open_corpus(name: str, splits: Sequence[str] = SPLITS) -> Corpus:
     """Find a corpus' files.
+
+    Parameters
+    ----------
+    name : in the catalogue
+    splits : those that are needed; the others have no shards
 
     Raises
     ------
@@ -69,12 +75,13 @@ def open_corpus(name: str) -> Corpus:
         raise UserError(f"there is no corpus '{name}' in nml/corpora/catalogue.yaml: {', '.join(plugins.corpora())}.")
     entry = plugins.corpora()[name]
     if "pool" in entry:
-        return _pooled(name, [open_corpus(member) for member in entry["pool"]])
-    shards = find_shards(entry)
+        return _pooled(name, [open_corpus(member, splits) for member in entry["pool"]])
+    shards = {split: found if split in splits else [] for split, found in find_shards(entry).items()}
     for split, found in shards.items():
-        if split in entry and not found:
+        if split in entry and split in splits and not found:
             raise _not_here(name, entry, split)
-    _require_all_shards(name, entry, len(shards["train"]))
+    if "train" in splits:
+        _require_all_shards(name, entry, len(shards["train"]))
     listed = listed_shards(Path(entry["path"]))
     _require_listed(name, entry, listed)
     class_names = read_names(classes_file(entry)) if "labels" in entry["has"] else []
@@ -163,6 +170,8 @@ def _require_listed(name: str, entry: dict[str, Any], listed: dict[str, str]) ->
 def _require_class_folders(name: str, shards: dict[str, list[Shard]], expected: list[str]) -> None:
     """A class folder's place among its siblings is its label: one too few or too many would shift all that follow."""
     for split, found in shards.items():
+        if not found:
+            continue
         folders = {shard.path.name for shard in found}
         lacking, strange = sorted(set(expected) - folders), sorted(folders - set(expected))
         if lacking or strange:

@@ -91,6 +91,8 @@ def _described(run: Run) -> dict[str, Any]:
         "progress_dir": str(run.progress_dir),
         "code": run.code,
         "loader_workers": run.loader_workers,
+        "validate_on": run.validation_corpus.name,
+        "max_corrupt_share": run.max_corrupt_share,
     }
 
 
@@ -106,6 +108,8 @@ def read_run(described: dict[str, Any]) -> Run:
         progress_dir=Path(described["progress_dir"]),
         code=described["code"],
         loader_workers=described["loader_workers"],
+        validate_on=open_corpus(described["validate_on"], ["validation"]),
+        max_corrupt_share=described["max_corrupt_share"],
     )
 
 

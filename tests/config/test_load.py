@@ -34,7 +34,9 @@ WRONG = {
     "ratio outside a list": ("pretraining.0.noise.symmetric", 20, "20 was given", "a valid list"),
     "unknown corpus": ("pretraining.0.corpus", "emojis", "the corpus 'emojis' does not exist", "emoji"),
     "corpus without labels": ("pretraining.0.corpus", "cc12m", "the corpus 'cc12m' has no labels", "emoji"),
-    "corpus without validation": ("pretraining.1.corpus", "cc12m", "has no labelled validation images", "emoji"),
+    "unknown corpus to validate on": ("pretraining.0.validate_on", "emojo", "Did you mean 'emoji'?", "emoji"),
+    "nothing to validate on": ("pretraining.1.validate_on", "cc12m", "has no labelled validation images", "imagenet1k"),
+    "other classes to validate on": ("pretraining.0.validate_on", "imagenet1k", "other classes", "emoji"),
     "unknown recipe": (
         "pretraining.0.recipe",
         "resnet-mimi",
@@ -219,6 +221,20 @@ def test_a_percent_that_is_accepted_is_the_one_in_the_address(digits: int, decim
         assert percent >= 100
     else:
         assert Noise.parse(str(Noise("symmetric", percent))).percent == percent == accepted
+
+
+def test_a_corpus_without_validation_images_needs_another_ones(values: dict[str, Any]) -> None:
+    change(values, "pretraining.1.corpus", "cc12m")
+    with pytest.raises(UserError, match=r"pretraining\.1\.validate_on: the corpus 'cc12m' has no labelled validation"):
+        check_config(values)
+    values["pretraining"][1]["validate_on"] = "imagenet1k"
+    check_config(values)
+
+
+def test_entries_that_share_encoders_are_validated_alike(values: dict[str, Any]) -> None:
+    values["pretraining"].append(values["pretraining"][1] | {"noise": {}, "validate_on": "imagenet1k"})
+    with pytest.raises(UserError, match="another entry of emoji and clip-mini says otherwise"):
+        check_config(values)
 
 
 @pytest.mark.parametrize(

@@ -208,8 +208,3 @@ def test_a_compiled_model_has_the_weights_of_the_plain_one(run, monkeypatch):
 def test_a_warm_up_as_long_as_the_training_is_refused(run):
     with pytest.raises(UserError, match=r"warmup_steps is 12, and the whole training takes 12 steps.*fewer than 12"):
         train(run(warmup_steps=12))
-
-
-def test_per_image_transforms_are_refused(run):
-    with pytest.raises(UserError, match=r"image_transform cannot be trained with yet"):
-        train(run(image_transform={"size": 32}))

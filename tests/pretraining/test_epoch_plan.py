@@ -64,7 +64,8 @@ def test_with_repeats_an_epoch_is_as_long_and_reads_as_many_times_fewer(
 
 def test_repeats_are_those_of_timms_sampler() -> None:
     sampler = RepeatAugSampler(range(10), num_replicas=1, rank=0, shuffle=False, num_repeats=3, selected_round=0)
-    assert list(islice(repeated(range(10), 3), 10)) == list(sampler)
+    assert [sample for sample, _ in islice(repeated(range(10), 3), 10)] == list(sampler)
+    assert [view for _, view in repeated(range(2), 3)] == [0, 1, 2, 0, 1, 2]
 
 
 @given(st.integers(0, 500), READERS)
