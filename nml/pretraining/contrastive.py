@@ -117,7 +117,7 @@ def _sharded_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor
     return (by_image + by_text) / 2
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def classifier(model: nn.Module, corpus: Corpus, architecture: Architecture) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return what gives normalised images [B, 3, H, W] the nearest of the corpus' classes, int64 [B], zero-shot.
 

@@ -66,3 +66,49 @@ def recipe():
         return Recipe(**(fixed | values | changes))
 
     return make
+
+
+def photograph(number: int, label: int) -> tuple[str, bytes]:
+    """Return the suffix and the bytes of an image of its own size and mode, in about the colour of its class."""
+    rng = np.random.default_rng([number, label])
+    width, height = 40 + number % 7, 36 + number % 11
+    pixels = np.clip(np.array(list(COLOURS.values())[label]) + rng.normal(0, 25, (height, width, 3)), 0, 255)
+    mode = ("RGB", "RGB", "RGB", "CMYK", "P", "RGBA", "L")[number % 7]
+    image, suffix = Image.fromarray(pixels.astype(np.uint8)).convert(mode), "png" if mode in ("P", "RGBA") else "jpg"
+    data = io.BytesIO()
+    image.save(data, {"png": "png", "jpg": "jpeg"}[suffix])
+    return suffix, data.getvalue()
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """Return a function that makes a corpus of 42 photographs in some shards, some of them cut, and a clean overlay."""
+
+    def make(cut: tuple[str, ...] = (), shards: int = 2) -> tuple[Corpus, Path]:
+        path = tmp_path_factory.mktemp("photographs")
+        for shard in range(shards):
+            _write_photographs(path / f"train-{shard}.tar", range(shard, 42, shards), cut)
+        _write_photographs(path / "val-0.tar", range(100, 130), cut)
+        splits = {"train": sorted(path.glob("train-*")), "validation": sorted(path.glob("val-*"))}
+        found = {split: [Shard(file.name, file) for file in files] for split, files in splits.items()}
+        corpus = Corpus("photographs", found, list(COLOURS), ["{}", "a {} square"], ("labels", "captions"))
+        index_corpus(corpus, path / "index")
+        inject_noise(path / "index", Noise(), 0, path / "clean")
+        return corpus, path / "clean"
+
+    return make
+
+
+def _write_photographs(path: Path, numbers: range, cut: tuple[str, ...]) -> None:
+    with tarfile.open(path, "w") as archive:
+        for number in numbers:
+            suffix, image = photograph(number, number % 3)
+            image = image[: len(image) // 2] if f"p{number}" in cut else image
+            for name, data in {
+                "cls": str(number % 3).encode(),
+                "txt": f"photo p{number}".encode(),
+                suffix: image,
+            }.items():
+                info = tarfile.TarInfo(f"p{number}.{name}")
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
