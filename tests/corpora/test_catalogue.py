@@ -93,3 +93,14 @@ def test_one_machine_may_have_a_corpus_elsewhere(elsewhere: Callable) -> None:
 def test_a_wrong_line_about_paths_is_refused(elsewhere: Callable, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         elsewhere(text)
+
+
+def test_a_corpus_may_be_opened_for_its_validation_split_alone(tiny_corpus: Path) -> None:
+    (tiny_corpus / "info.json").unlink()
+    for shard in tiny_corpus.glob("tiny-train-*"):
+        shard.unlink()
+    shards = open_corpus("tiny", ["validation"]).shards
+    assert (len(shards["train"]), len(shards["validation"])) == (0, 1)
+    (tiny_corpus / "tiny-val-00.tar").unlink()
+    with pytest.raises(UserError, match="'tiny' has no validation shards"):
+        open_corpus("tiny", ["validation"])

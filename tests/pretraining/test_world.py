@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from nml.config.recipes import Augmentation
+from nml.pretraining import validation
 from nml.pretraining.world import ALONE
 from tests.pretraining import two_processes
 
@@ -18,8 +20,8 @@ STILL = Augmentation(min_scale=1, flip=False)
 
 
 @pytest.mark.parametrize(("objective", "noise"), [("supervised", "symmetric-20"), ("contrastive", "swap-20")])
-def test_two_processes_have_the_gradients_of_one_with_the_whole_batch(
-    corpus, noise_dirs, recipe, tmp_path, objective, noise
+def test_two_processes_have_gradients_and_accuracy_of_one_with_the_whole_batch(
+    corpus, noise_dirs, recipe, tmp_path, monkeypatch, objective, noise
 ):
     # 60 samples in 4 batches of 15: the processes have parts of unequal size.
     made = recipe(objective, batch_size=15, gradient_clip=1e9, augmentation=STILL)
@@ -41,3 +43,7 @@ def test_two_processes_have_the_gradients_of_one_with_the_whole_batch(
         assert together.keys() == gradients.keys()
         for name, gradient in gradients.items():
             torch.testing.assert_close(together[name], gradient, rtol=1e-4, atol=1e-6)
+    accuracies = {json.loads((tmp_path / f"accuracy-{rank}.json").read_text()) for rank in (0, 1)}
+    monkeypatch.setattr(validation, "BATCH_SIZE", 5)
+    alike = replace(corpus, templates=["{}"])
+    assert accuracies == {two_processes.validated(alike, noise_dirs[noise], made, ALONE)}

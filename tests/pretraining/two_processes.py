@@ -1,4 +1,4 @@
-"""Run under `torchrun`: one step of a training by all processes; saves what each read, and the gradients."""
+"""Run under `torchrun`: a step of a training and a validation by all processes; saves what each read and found."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus, Shard
-from nml.pretraining import engine
+from nml.pretraining import engine, validation
 from nml.pretraining.world import World, joined
 
 # None, or 3 in the part of 8 samples and 3 in that of 7.
@@ -28,6 +28,16 @@ def one_step(corpus: Corpus, noise_dir: Path, recipe: Recipe, world: World) -> t
     return [str(target) for _, targets in batches for target in targets], gradients
 
 
+def validated(corpus: Corpus, noise_dir: Path, recipe: Recipe, world: World) -> float:
+    """Return the accuracy of the first process' untrained model, in batches of 5 images."""
+    validation.BATCH_SIZE = 5
+    run = engine.Run("a run", corpus, noise_dir, recipe, recipe.architecture, 0, Path("none"), "code")
+    model = engine.build_model(recipe, recipe.architecture, len(corpus.class_names), 0)
+    for buffer in model.buffers():
+        buffer.add_(100 * world.rank)
+    return engine.validation_accuracy(run, model, validation.ValidationData(corpus), world)
+
+
 def main(folder: Path) -> None:
     """Read the job from `folder`, and write there what came of it."""
     job = json.loads((folder / "job.json").read_text())
@@ -40,6 +50,8 @@ def main(folder: Path) -> None:
             (folder / f"read-{world.rank}.json").write_text(json.dumps(read))
             if world.rank == 0:
                 save_file(gradients, folder / f"gradients-{micro}.safetensors")
+        accuracy = validated(corpus, Path(job["noise"]), recipe, world)
+        (folder / f"accuracy-{world.rank}.json").write_text(json.dumps(accuracy))
 
 
 if __name__ == "__main__":
