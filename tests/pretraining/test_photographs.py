@@ -113,7 +113,7 @@ def test_ranks_and_workers_count_corrupt_images_once(damaged, open_data):
     assert workers.corrupt.count == alone.corrupt.count == 3
 
 
-@pytest.mark.parametrize(("share", "met"), [(0, "[12]"), (0.03, "[23]"), (0.05, "3")])
+@pytest.mark.parametrize(("share", "met"), [(0, "[123]"), (0.03, "[23]"), (0.05, "3")])
 def test_too_many_corrupt_images_stop_the_epoch(damaged, open_data, share, met):
     with pytest.raises(UserError, match=rf"{met} of the 42 images of an epoch .*max_corrupt_share allows {share:g} of"):
         views_of(open_data(*damaged, share=share))
