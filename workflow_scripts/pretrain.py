@@ -19,6 +19,8 @@ with job(snakemake):
         seed=int(wildcards.seed),
         progress_dir=Path(snakemake.params.progress),
         code=snakemake.params.code,
+        # Not a parameter of the rule: watching is no reason to train again.
+        watch=tuple(snakemake.config.get("watch", ())),
     )
     launch(
         run,

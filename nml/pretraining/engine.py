@@ -24,12 +24,14 @@ from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.architectures import Architecture
 from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
 from nml.pretraining.data import TrainingData, validation_set
-from nml.pretraining.epoch_plan import even_batches
+from nml.pretraining.epoch_plan import even_batches, share_of
 from nml.pretraining.images import augment, normalise
 from nml.pretraining.micro_batches import autocast, count_parts
 from nml.pretraining.mixing import mix
 from nml.pretraining.optimisers import make_optimizer
 from nml.pretraining.schedules import learning_rate
+from nml.pretraining.training_log import write_log
+from nml.pretraining.watching import Subject, Watcher, watching
 from nml.pretraining.world import ALONE, World
 from nml.progress import Progress
 from nml.seeds import derive_seed
@@ -56,6 +58,7 @@ class Run:
     progress_dir: Path
     code: str
     loader_workers: int = 0
+    watch: tuple[str, ...] = ()
 
     @property
     def objective(self) -> ModuleType:
@@ -144,16 +147,20 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     _require_time_after_warmup(run, len(sizes))
     _say_parts(run, sizes[0], world)
     progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
-    while state.epoch < run.recipe.epochs:
-        _train_epoch(run, data, trained, state, sizes, world, progress)
-        row = _log_row(run, state, sizes, world)
-        row["validation_accuracy"] = run.objective.validation_accuracy(
-            state.kept.eval(), images, labels, run.corpus, run.architecture
-        )
-        state.log.append(row)
-        state.epoch, state.step = state.epoch + 1, 0
-        _save(run, state, world)
-        logger.info("%s  %s", run.label, _summary(row))
+    subject = Subject(run.label, run.fingerprint(world), run.recipe.model_dump(mode="json"), progress.done)
+    with watching(run.watch if world.rank == 0 else (), subject) as watcher:
+        while state.epoch < run.recipe.epochs:
+            _train_epoch(run, data, trained, state, sizes, world, progress, watcher)
+            row = _log_row(run, state, sizes, world)
+            row["validation_accuracy"] = run.objective.validation_accuracy(
+                state.kept.eval(), images, labels, run.corpus, run.architecture
+            )
+            state.log.append(row)
+            state.epoch, state.step = state.epoch + 1, 0
+            # Before it is saved: what is shown after a kill is taken back, and what is not would be missing.
+            watcher.show_epoch(progress.done, row)
+            _save(run, state, world)
+            logger.info("%s  %s", run.label, _summary(row))
     return state.kept.eval(), state.log
 
 
@@ -219,6 +226,8 @@ def _save(run: Run, state: State, world: World) -> None:
     header |= {name: getattr(state, name) for name in ("epoch", "step", "seconds", "waited")}
     with full_disk_named(run.progress_dir):
         save_tensors(run.progress_dir / f"{state.epoch:05}-{state.step:08}.safetensors", tensors, header)
+        if state.log:
+            write_log(run.progress_dir, state.log)
     for old in _checkpoints(run)[KEPT_CHECKPOINTS:]:
         old.unlink()
 
@@ -268,7 +277,14 @@ def _begin_epoch(run: Run, state: State, world: World) -> None:
 
 
 def _train_epoch(
-    run: Run, data: TrainingData, model: nn.Module, state: State, sizes: list[int], world: World, progress: Progress
+    run: Run,
+    data: TrainingData,
+    model: nn.Module,
+    state: State,
+    sizes: list[int],
+    world: World,
+    progress: Progress,
+    watcher: Watcher,
 ) -> None:
     """Train to the end of the epoch that is under way."""
     if not state.step:
@@ -285,7 +301,10 @@ def _train_epoch(
         state.step = step + 1
         state.seconds += time.perf_counter() - started
         state.waited += fetched - started
-        progress.advance()
+        progress.advance(facts=lambda: _facts(state, sizes, world))
+        if watcher.is_due(progress.done):
+            others = _speed(state, sizes) | {"learning_rate": state.optimizer.param_groups[0]["lr"]}
+            watcher.show_steps(progress.done, state.sums, _own_samples(state, sizes, world), others)
         if state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes):
             _require_finite(run, state)
             _save(run, state, world)
@@ -325,6 +344,27 @@ def _backward(
     return loss, right
 
 
+def _facts(state: State, sizes: list[int], world: World) -> str:
+    """Say how the epoch goes so far; the loss and the accuracy are those of this process' samples."""
+    loss, right = (state.sums / _own_samples(state, sizes, world)).tolist()
+    speed = _speed(state, sizes)
+    return (
+        f"loss {loss:.3f}, accuracy {right:.1%}, {speed['images_per_second']:,.0f} images/s, "
+        f"{speed['data_share']:.0%} of the time waiting for data"
+    )
+
+
+def _own_samples(state: State, sizes: list[int], world: World) -> int:
+    """Return how many samples of the epoch this process has seen."""
+    return sum(share_of(size, world.rank, world.size) for size in sizes[: state.step])
+
+
+def _speed(state: State, sizes: list[int]) -> dict[str, float]:
+    """Return the images a second of all processes in the epoch so far, and the share of its time spent on waiting."""
+    seen = sum(sizes[: state.step])
+    return {"images_per_second": seen / state.seconds, "data_share": state.waited / state.seconds}
+
+
 def _require_finite(run: Run, state: State) -> None:
     loss = state.sums[0].item()
     if not math.isfinite(loss):
@@ -344,7 +384,6 @@ def _log_row(run: Run, state: State, sizes: list[int], world: World) -> dict[str
         "loss": loss_sum / samples,
         "accuracy": right / samples,
         "learning_rate": learning_rate(run.recipe, state.epoch + 1, len(sizes)),
-        "images_per_second": samples / state.seconds,
-        "data_share": state.waited / state.seconds,
+        **_speed(state, sizes),
         "seconds": state.seconds,
     }

@@ -13,6 +13,7 @@ from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
 from nml.devices import limit_threads
 from nml.errors import UserError
+from nml.jobs import log_handlers
 from nml.pretraining.engine import Run
 from nml.pretraining.pretrain import pretrain
 from nml.pretraining.world import joined
@@ -91,6 +92,7 @@ def _described(run: Run) -> dict[str, Any]:
         "progress_dir": str(run.progress_dir),
         "code": run.code,
         "loader_workers": run.loader_workers,
+        "watch": list(run.watch),
     }
 
 
@@ -106,6 +108,7 @@ def read_run(described: dict[str, Any]) -> Run:
         progress_dir=Path(described["progress_dir"]),
         code=described["code"],
         loader_workers=described["loader_workers"],
+        watch=tuple(described["watch"]),
     )
 
 
@@ -114,8 +117,7 @@ def main(job_file: Path) -> None:
     job = read_json(job_file)
     with joined() as world:
         if world.rank == 0:
-            handlers = [logging.StreamHandler(), logging.FileHandler(job["log"], encoding="utf-8")]
-            logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers)
+            logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=log_handlers(job["log"], mode="a"))
         limit_threads(job["threads"])
         try:
             pretrain(read_run(job), Path(job["out_dir"]), world)
