@@ -5,9 +5,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import nml
 from nml.errors import UserError
+
+LAYOUTS = ("timm", "open_clip", "torchvision")
 
 _ABOUT = """\
 Look at a study: what its configuration asks for, what is done, and what came out.
@@ -30,6 +33,9 @@ _EXAMPLES = {
   nml query "DESCRIBE cells"
 
 `group` is a word of SQL: write "group" in double quotes.""",
+    "export": """\
+  nml export emoji/resnet-mini/symmetric-20/s0 exported/resnet-mini
+  nml export imagenet1k/resnet50-torchvision-v1/clean/s0 exported/resnet50 --layout timm""",
     "data": """\
   nml data
   nml data index imagenet1k
@@ -67,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     target = query.add_mutually_exclusive_group()
     target.add_argument("--csv", metavar="FILE", help="save the whole table as CSV instead of printing it")
     target.add_argument("--parquet", metavar="FILE", help="save the whole table as Parquet instead of printing it")
+    export = _command(commands, "export", "write an encoder as timm, open_clip or torchvision load it")
+    export.add_argument("address", metavar="ENCODER", help="such as emoji/resnet-mini/symmetric-20/s0")
+    export.add_argument("folder", metavar="FOLDER", type=Path, help="where to; empty, or not there yet")
+    export.add_argument("--layout", choices=LAYOUTS, help="default: that of the library the encoder is made with")
     data = _command(
         commands, "data", "the corpora and tasks of the catalogues: are they here, how large, under which licence"
     )
@@ -86,7 +96,7 @@ def _command(commands: "argparse._SubParsersAction", name: str, about: str) -> a
     return commands.add_parser(
         name,
         help=about,
-        description=f"Show {about}." if name != "query" else f"{about[0].upper()}{about[1:]}.",
+        description=f"Show {about}." if name not in ("query", "export") else f"{about[0].upper()}{about[1:]}.",
         epilog=f"examples:\n{_EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

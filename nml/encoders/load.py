@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -20,12 +20,31 @@ from nml.pretraining.images import normalise
 
 @dataclass(frozen=True)
 class LoadedEncoder:
-    """A frozen encoder: `features(transform(images))`, for uint8 images [B, 3, H, W], is float32 [B, width]."""
+    """A frozen encoder: `features(transform(images))`, for uint8 images [B, 3, H, W], is float32 [B, width].
+
+    Attributes
+    ----------
+    address : str
+        `<corpus>/<recipe>/<noise>/s<seed>`.
+    module : nn.Module
+        The whole model, with its head or text tower, in evaluation mode, on the device.
+    transform : callable
+        Prepares images for the model.
+    features : callable
+        Prepared images to features.
+    """
 
     address: str
     module: nn.Module
     transform: Callable[[torch.Tensor], torch.Tensor]
     features: Callable[[torch.Tensor], torch.Tensor]
+
+    @cached_property
+    def width(self) -> int:
+        """Number of features, found by passing one image through the model."""
+        device = next(self.module.parameters()).device
+        with torch.inference_mode():
+            return self.features(self.transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8, device=device))).shape[1]
 
 
 def checkpoint_path(address: str, root: Path = Path()) -> Path:
