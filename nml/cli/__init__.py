@@ -1,4 +1,4 @@
-"""The command line `nml`: what is asked for, what is there, and questions about it. It reads files and runs nothing."""
+"""The command line `nml`: what is asked for, what is there, and questions about it."""
 
 import argparse
 import importlib
@@ -15,13 +15,15 @@ LAYOUTS = ("timm", "open_clip", "torchvision")
 _ABOUT = """\
 Look at a study: what its configuration asks for, what is done, and what came out.
 
-These commands read files in the current folder, and need no GPU. The work itself is done by Snakemake: `snakemake` runs
-config.yaml, `snakemake --configfile presets/smoke.yaml` another configuration, and `nml data index` calls it too."""
+These commands read files in the current folder, and need no GPU; only `nml plan --measure` trains, for some seconds.
+The work itself is done by Snakemake: `snakemake` runs config.yaml, `snakemake --configfile presets/smoke.yaml` another
+configuration, and `nml data index` calls it too."""
 
 _EXAMPLES = {
     "plan": """\
   nml plan
-  nml plan --config presets/smoke.yaml""",
+  nml plan --config presets/smoke.yaml
+  nml plan --measure""",
     "status": """\
   nml status
   nml status --missing
@@ -63,10 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"nml {nml.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    plan = _command(commands, "plan", "what the configuration asks for, what of it is done, how long the rest takes")
+    plan = _command(
+        commands, "plan", "what the configuration asks for, what of it is done, how long the rest takes and costs"
+    )
     status = _command(commands, "status", "what is done and missing for each encoder and task, and what failed")
     for command in (plan, status):
         command.add_argument("--config", default="config.yaml", metavar="FILE", help="default: %(default)s")
+    plan.add_argument("--measure", action="store_true", help="first train each recipe some seconds, on made-up images")
     status.add_argument("--missing", action="store_true", help="only print the missing cells, one path a line")
     query = _command(commands, "query", "ask the results with SQL: views cells, predictions, spectra and encoders")
     query.add_argument("sql", metavar="SQL", help="a DuckDB statement that gives a table")

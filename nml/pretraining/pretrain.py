@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from nml.artifacts import read_json
+from nml.devices import describe_device
 from nml.pretraining.encoder_files import write_encoder
 from nml.pretraining.engine import Run, train
 from nml.pretraining.training_log import write_log
@@ -22,6 +23,7 @@ def pretrain(run: Run, out_dir: Path, world: World = ALONE) -> None:
         "samples_per_second": round(sum(row["images_per_second"] for row in log) / len(log), 1),
         "wall_seconds": round(sum(row["seconds"] for row in log), 1),
         "realised_noise_percent": noise["realised_percent"],
+        "device": describe_device(world.size),
     }
     write_log(out_dir, log)
     write_encoder(model, run.label, run.recipe, len(run.corpus.class_names), facts, out_dir)
