@@ -30,11 +30,6 @@ def preprocessing(size: int) -> dict[str, Any]:
     return {"resize": "squash", "size": size, "interpolation": "bilinear", "mean": [MEAN] * 3, "std": [STD] * 3}
 
 
-def preprocessing(size: int) -> dict[str, Any]:
-    """Describe the transform of `normalise` as a checkpoint's header holds it."""
-    return {"resize": "squash", "size": size, "interpolation": "bilinear", "mean": [MEAN] * 3, "std": [STD] * 3}
-
-
 def augment(images: torch.Tensor, change: Augmentation, generator: torch.Generator) -> torch.Tensor:
     """Return normalised images [B, 3, H, W] after random changes; each image draws its own.
 
