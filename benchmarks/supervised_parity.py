@@ -1,9 +1,9 @@
 """Train one small ResNet with our engine and with timm's own training script, and compare.
 
 `OMP_NUM_THREADS=1 python benchmarks/supervised_parity.py --reference <checkout of pytorch-image-models>`. The embedded
-corpus with 20 % symmetric noise: ours by the overlay, theirs from an image folder made of materialised shards. The same
-model, optimiser, schedule, batch size and epochs, no augmentation, three seeds each, by turns. Printed are the mean loss
-of each epoch, the accuracy on clean validation images after the last, and the images a second.
+corpus with 20 % symmetric noise: ours by the overlay, theirs from an image folder made of materialised shards. The
+same model, optimiser, schedule, batch size and epochs, no augmentation, three seeds each, by turns. Printed are the
+mean loss of each epoch, the accuracy on clean validation images after the last, and the images a second.
 """
 
 import argparse
@@ -60,7 +60,8 @@ def theirs(script: Path, images: Path, num_classes: int, folder: Path, seed: int
         "--workers": 0, "--batch-size": BATCH, "--epochs": EPOCHS, "--opt": "momentum", "--lr": RATE,
         "--momentum": MOMENTUM, "--weight-decay": DECAY, "--clip-grad": 1.0, "--sched": "cosine", "--warmup-epochs": 0,
         "--min-lr": 0, "--smoothing": 0, "--crop-pct": 1.0, "--interpolation": "bilinear", "--log-interval": 1,
-        "--class-map": images / "classes.txt", "--seed": seed, "--output": folder, "--experiment": f"theirs-{seed}", "--checkpoint-hist": 1,
+        "--class-map": images / "classes.txt", "--seed": seed, "--checkpoint-hist": 1,
+        "--output": folder, "--experiment": f"theirs-{seed}",
     }  # fmt: skip
     command = [sys.executable, script, "--no-aug", "--no-prefetcher", "--sched-on-updates", "--channels-last"]
     command += [word for pair in options.items() for word in pair]
