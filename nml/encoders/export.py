@@ -22,8 +22,7 @@ from nml.artifacts import read_json, sha256_file, write_json, write_text
 from nml.encoders.load import checkpoint_path
 from nml.encoders.model_card import model_card
 from nml.errors import UserError
-from nml.plugins import ARCHITECTURES, module_name
-from nml.plugins import architectures as declared
+from nml.plugins import ARCHITECTURES, architecture_objective, module_name
 from nml.pretraining import architectures
 from nml.pretraining.checkpoints import load_tensors
 
@@ -35,10 +34,11 @@ _CHOOSE = "So nothing was written; choose another layout."
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is exported: the module with its weights, the name of its architecture, and how its images are prepared."""
+    """What is exported: the module with its weights, and what its header says of it."""
 
     architecture: str
     num_classes: int
+    image_size: int
     preprocessing: dict[str, Any]
     module: nn.Module
 
@@ -105,9 +105,10 @@ def export(address: str, folder: Path, layout: str | None = None, root: Path = P
 
 def _read(path: Path) -> Checkpoint:
     tensors, header = load_tensors(path)
-    module = architectures.load(header["architecture"]).build(header["num_classes"])
+    module = architectures.load(header["architecture"], header["image_size"]).build(header["num_classes"])
     module.load_state_dict(tensors)
-    return Checkpoint(header["architecture"], header["num_classes"], header["preprocessing"], module.eval())
+    names = ("architecture", "num_classes", "image_size", "preprocessing")
+    return Checkpoint(**{name: header[name] for name in names}, module=module.eval())
 
 
 def _choose(architecture: str, layout: str | None) -> str:
@@ -129,7 +130,7 @@ def _card(checkpoint: Checkpoint, layout: str, path: Path, made: Path, folder: P
 
 @torch.inference_mode()
 def _require_same_outputs(checkpoint: Checkpoint, loaded: nn.Module, layout: str) -> None:
-    size = checkpoint.preprocessing["size"]
+    size = checkpoint.image_size
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     own, other = (getattr(module, "encode_image", module)(images) for module in (checkpoint.module, loaded.eval()))
     if not torch.allclose(own, other, rtol=1e-3, atol=1e-4 * own.abs().max().item()):
@@ -167,7 +168,7 @@ def _load_timm(checkpoint: Checkpoint, folder: Path) -> nn.Module:
 def _write_open_clip(checkpoint: Checkpoint, folder: Path) -> None:
     prepared = checkpoint.preprocessing
     model = _open_clip_config(checkpoint.architecture)
-    model["vision_cfg"]["image_size"] = prepared["size"]
+    model["vision_cfg"]["image_size"] = checkpoint.image_size
     preprocess = {name: prepared[name] for name in ("mean", "std", "interpolation")}
     preprocess["resize_mode"] = "squash" if prepared["resize"] == "squash" else "shortest"
     write_json(folder / "open_clip_config.json", {"model_cfg": model, "preprocess_cfg": preprocess})
@@ -187,13 +188,13 @@ def _load_open_clip(checkpoint: Checkpoint, folder: Path) -> nn.Module:
 
 
 def _write_torchvision(checkpoint: Checkpoint, folder: Path) -> None:
-    about = {"architecture": checkpoint.architecture, "num_classes": checkpoint.num_classes}
-    write_json(folder / "config.json", about | {"preprocessing": checkpoint.preprocessing})
+    names = ("architecture", "num_classes", "image_size", "preprocessing")
+    write_json(folder / "config.json", {name: getattr(checkpoint, name) for name in names})
     _save(checkpoint, folder / LAYOUTS["torchvision"].weights)
 
 
 def _load_torchvision(checkpoint: Checkpoint, folder: Path) -> nn.Module:
-    size = {"image_size": checkpoint.preprocessing["size"]} if checkpoint.library_model.startswith("vit_") else {}
+    size = {"image_size": checkpoint.image_size} if checkpoint.library_model.startswith("vit_") else {}
     module = torchvision.models.get_model(checkpoint.library_model, num_classes=checkpoint.num_classes, **size)
     load_model(module, folder / LAYOUTS["torchvision"].weights)
     return module
@@ -205,9 +206,7 @@ def _save(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def _fits_timm(architecture: str) -> bool:
-    return declared().get(architecture, {}).get("OBJECTIVE") == "supervised" or architecture.startswith(
-        ("timm/", "torchvision/")
-    )
+    return architecture_objective(architecture) == "supervised"
 
 
 _TIMM_USAGE = """\

@@ -139,7 +139,7 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     """
     state = begin(run, world)
     _resume(run, state, world)
-    trained = _parallel(run, state.model, world)
+    trained = parallel(run, state.model, world)
     images, labels = (tensor.to(world.device) for tensor in validation_set(run.corpus))
     views = run.recipe.repeated_augmentation
     data = TrainingData(run.corpus, run.noise_dir, run.objective.TARGET, run.loader_workers, views)
@@ -178,7 +178,7 @@ def begin(run: Run, world: World) -> State:
     return State(model, make_optimizer(model, run.recipe), torch.zeros(2, device=world.device), average)
 
 
-def _parallel(run: Run, model: nn.Module, world: World) -> nn.Module:
+def parallel(run: Run, model: nn.Module, world: World) -> nn.Module:
     """Return the model as all processes train it together; batch norms see the part of each."""
     if world.size > 1:
         devices = [world.local_rank] if world.device.type == "cuda" else None
@@ -297,7 +297,7 @@ def _train_epoch(
         fetched = time.perf_counter()
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(run.recipe, state.epoch + (step + 1) / len(sizes), len(sizes))
-        _train_step(run, model, state, images.to(world.device), targets, sizes[step], world)
+        train_step(run, model, state, images.to(world.device), targets, sizes[step], world)
         state.step = step + 1
         state.seconds += time.perf_counter() - started
         state.waited += fetched - started
@@ -310,7 +310,7 @@ def _train_epoch(
             _save(run, state, world)
 
 
-def _train_step(
+def train_step(
     run: Run, model: nn.Module, state: State, images: torch.Tensor, targets: list[Any], size: int, world: World
 ) -> None:
     """Take one optimiser step on this process' part of a batch of `size` samples."""

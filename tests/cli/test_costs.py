@@ -102,6 +102,7 @@ def test_the_plan_says_how_to_learn_what_is_not_known(capsys: pytest.CaptureFixt
 
 
 def test_a_recipe_is_measured_by_real_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data").symlink_to(Path(__file__).parents[2] / "data")
     main(["plan", "--measure"])
     found = read_json("results/measured/small.json")
     assert found["images_per_second"] > 0 and found["steps"] >= 3

@@ -8,8 +8,9 @@ import open_clip
 import pytest
 import timm
 import torch
+import torchvision
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, load_model
 
 from nml import encoders
 from nml.cli import LAYOUTS as OFFERED
@@ -25,7 +26,7 @@ from nml.pretraining.engine import build_model
 
 CORPUS = "emoji"
 # Another memory layout of the weights gives sums in another order.
-NEAR = {"rtol": 1e-4, "atol": 1e-4}
+NEAR = {"rtol": 1e-3, "atol": 1e-3}
 
 
 def write(root, architecture, objective="supervised", noise="untrained", classes=7, **changes) -> str:
@@ -36,10 +37,45 @@ def write(root, architecture, objective="supervised", noise="untrained", classes
     )
     model = build_model(recipe, encoder.recipe, classes, encoder.seed)
     # Without statistics of its own the model's outputs would hardly depend on the image.
-    calibrate(model, torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8), recipe)
+    calibrate(model, torch.randint(0, 256, (32, 3, 32, 32), dtype=torch.uint8), recipe)
     facts = {"validation_accuracy": 0.4321, "epochs": 4, "realised_noise_percent": 19.98}
     write_encoder(model, str(encoder), recipe, classes, facts, root / encoder_dir(encoder))
     return str(encoder)
+
+
+LIBRARY_MODELS = [
+    ("timm/resnet10t", "supervised", "timm"),
+    ("timm/test_vit", "supervised", "timm"),
+    ("torchvision/resnet18", "supervised", "torchvision"),
+    ("torchvision/resnet18", "supervised", "timm"),
+    ("torchvision/mobilenet_v3_small", "supervised", "torchvision"),
+    ("open_clip/ViT-S-32-alt", "contrastive", "open_clip"),
+]
+
+
+@pytest.mark.parametrize(("architecture", "objective", "layout"), LIBRARY_MODELS, ids=lambda value: value)
+def test_models_of_the_libraries_are_loaded_and_give_the_encoders_outputs(tmp_path, architecture, objective, layout):
+    address = write(tmp_path, architecture, objective, image_transform={"size": 64})
+    assert export(address, tmp_path / "out", layout, tmp_path) == layout
+    if layout == "timm":
+        loaded = timm.create_model(f"local-dir:{tmp_path}/out", pretrained=True)
+        assert loaded.pretrained_cfg["input_size"] == (3, 64, 64)
+    elif layout == "open_clip":
+        loaded = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}/out")[0]
+    else:
+        loaded = torchvision.models.get_model(architecture.partition("/")[2], num_classes=7)
+        load_model(loaded, tmp_path / "out/model.safetensors")
+    own, batch = encoders.load(address, tmp_path).module.cpu(), torch.rand(2, 3, 64, 64)
+    forward = "encode_image" if layout == "open_clip" else "forward"
+    with torch.inference_mode():
+        torch.testing.assert_close(getattr(loaded.eval(), forward)(batch), getattr(own, forward)(batch), **NEAR)
+
+
+def test_what_timm_has_in_another_form_is_refused(tmp_path):
+    address = write(tmp_path, "torchvision/mobilenet_v3_small", image_transform={"size": 64})
+    with pytest.raises(UserError, match="timm has no model of the name and form of 'torchvision/mobilenet_v3_small'"):
+        export(address, tmp_path / "out", "timm", tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture

@@ -39,14 +39,14 @@ def points(tmp_path) -> dict[str, list[tuple[int, float]]]:
 
 
 def kill_in(epoch: int, monkeypatch) -> None:
-    real = engine._train_step
+    real = engine.train_step
 
     def step(run, model, state, *rest):
         if (state.epoch, state.step) == (epoch, 3):
             raise KeyboardInterrupt
         real(run, model, state, *rest)
 
-    monkeypatch.setattr(engine, "_train_step", step)
+    monkeypatch.setattr(engine, "train_step", step)
 
 
 def test_tensorboard_has_each_epoch_and_the_curves_within(run, tmp_path):
