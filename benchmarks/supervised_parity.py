@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -30,10 +31,12 @@ from nml.noise.materialise import materialise
 from nml.pretraining.engine import Run, train
 
 EPOCHS, BATCH, RATE, MOMENTUM, DECAY, SEEDS = 3, 128, 0.05, 0.9, 0.0001, (0, 1, 2)
-MODEL, SIZE = "test_resnet", 32
+SIZE = 32
+# What `resnet-mini` is in timm's words.
+MODEL_ARGUMENTS = ["layers=(1,1,1,1)", "channels=(32,64,128,128)", "stem_width=32", "zero_init_last=False"]
 RECIPE = Recipe(
     objective="supervised",
-    architecture=f"timm/{MODEL}",
+    architecture="resnet-mini",
     epochs=EPOCHS,
     batch_size=BATCH,
     optimizer="sgd",
@@ -48,7 +51,7 @@ Result = tuple[list[float], float, float]
 
 def ours(noise_dir: Path, folder: Path, seed: int) -> Result:
     """Return the mean loss of each epoch, the validation accuracy, and the images a second of the last epoch."""
-    run = Run("ours", open_corpus("emoji"), noise_dir, RECIPE, MODEL, seed, folder / f"ours-{seed}", "")
+    run = Run("ours", open_corpus("emoji"), noise_dir, RECIPE, "resnet-mini", seed, folder / f"ours-{seed}", "")
     log = train(run)[1]
     return [row["loss"] for row in log], log[-1]["validation_accuracy"], log[-1]["images_per_second"]
 
@@ -56,8 +59,8 @@ def ours(noise_dir: Path, folder: Path, seed: int) -> Result:
 def theirs(script: Path, images: Path, num_classes: int, folder: Path, seed: int) -> Result:
     """Return the same of timm's script, from its log and its table of epochs."""
     options = {
-        "--data-dir": images, "--model": MODEL, "--num-classes": num_classes, "--img-size": SIZE, "--device": "cpu",
-        "--workers": 0, "--batch-size": BATCH, "--epochs": EPOCHS, "--opt": "momentum", "--lr": RATE,
+        "--data-dir": images, "--model": "resnet18", "--num-classes": num_classes, "--img-size": SIZE,
+        "--device": "cpu", "--workers": 0, "--batch-size": BATCH, "--epochs": EPOCHS, "--opt": "momentum", "--lr": RATE,
         "--momentum": MOMENTUM, "--weight-decay": DECAY, "--clip-grad": 1.0, "--sched": "cosine", "--warmup-epochs": 0,
         "--min-lr": 0, "--smoothing": 0, "--crop-pct": 1.0, "--interpolation": "bilinear", "--log-interval": 1,
         "--class-map": images / "classes.txt", "--seed": seed, "--checkpoint-hist": 1,
@@ -65,8 +68,7 @@ def theirs(script: Path, images: Path, num_classes: int, folder: Path, seed: int
     }  # fmt: skip
     command = [sys.executable, script, "--no-aug", "--no-prefetcher", "--sched-on-updates", "--channels-last"]
     command += [word for pair in options.items() for word in pair]
-    for name in ("--mean", "--std"):
-        command += [name, 0.5, 0.5, 0.5]
+    command += ["--model-kwargs", *MODEL_ARGUMENTS, "--mean", 0.5, 0.5, 0.5, "--std", 0.5, 0.5, 0.5]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"timm's script failed:\n{done.stderr[-3000:]}")
@@ -100,10 +102,11 @@ def main(script: Path) -> None:
         write_images(noisy, classes, folder / "images/train")
         write_images([shard.path for shard in corpus.shards["validation"]], classes, folder / "images/validation")
         for seed in SEEDS:
-            for who, (losses, accuracy, speed) in (
-                ("ours", ours(folder / "noise", folder, seed)),
-                ("timm", theirs(script, folder / "images", classes, folder, seed)),
+            for who, result in (
+                ("ours", partial(ours, folder / "noise", folder, seed)),
+                ("timm", partial(theirs, script, folder / "images", classes, folder, seed)),
             ):
+                losses, accuracy, speed = result()
                 curve = " ".join(f"{loss:.3f}" for loss in losses)
                 print(
                     f"{who:5} seed {seed}   loss by epoch {curve}   {accuracy:.1%}   {speed:6.0f} images/s", flush=True
