@@ -22,6 +22,7 @@ from nml.pretraining import engine
 from nml.pretraining.data import TrainingData
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.images import augment, normalise
+from nml.pretraining.watching import Watcher
 from nml.pretraining.world import ALONE
 from nml.progress import Progress
 
@@ -54,7 +55,7 @@ def with_engine(run: engine.Run, data: TrainingData, sizes: list[int]) -> float:
     """Train an epoch with the engine; return the seconds."""
     state = fresh(run)
     started = time.perf_counter()
-    engine._train_epoch(run, data, state.model, state, sizes, ALONE, Progress("epoch", len(sizes)))
+    engine._train_epoch(run, data, state.model, state, sizes, ALONE, Progress("epoch", len(sizes)), Watcher())
     return time.perf_counter() - started
 
 

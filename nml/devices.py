@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +16,22 @@ def choose_device() -> torch.device:
     import torch
 
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def describe_device(processes: int = 1) -> dict[str, str | int]:
+    """Return the `device` by name, its `kind`, `gpu` or `cpu`, and the `count` of GPUs or threads of all processes."""
+    import torch
+
+    if choose_device().type == "cuda":
+        return {"device": torch.cuda.get_device_name(), "kind": "gpu", "count": processes}
+    return {"device": _processor(), "kind": "cpu", "count": processes * torch.get_num_threads()}
+
+
+def _processor() -> str:
+    """Return the model of this machine's processor where Linux names it, else its kind."""
+    about = Path("/proc/cpuinfo")
+    named = re.search(r"^model name\s*: (.+)$", about.read_text(), re.MULTILINE) if about.is_file() else None
+    return named[1].strip() if named else platform.machine()
 
 
 def limit_threads(threads: int) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,31 @@ from nml.errors import UserError
 
 logger = logging.getLogger("nml")
 
+_CLEAR_LINE = "\r\x1b[2K"
+
+
+class TerminalHandler(logging.StreamHandler):
+    """Writes lines, and draws the bars of `nml.progress` in place."""
+
+    terminator = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return what to write: a bar is cut to the terminal's width, because only its last line can be drawn over."""
+        text = super().format(record)
+        if getattr(record, "bar", "ends") == "ends":
+            return f"{_CLEAR_LINE}{text}\n"
+        return _CLEAR_LINE + text[: shutil.get_terminal_size().columns - 1]
+
+
+def log_handlers(file: str | Path, mode: str) -> list[logging.Handler]:
+    """Return handlers that write to standard error and to a log file; only a terminal gets the passing bars."""
+    kept = logging.FileHandler(file, mode=mode, encoding="utf-8")
+    shown = TerminalHandler(sys.stderr) if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
+    for handler in (kept, shown):
+        if not isinstance(handler, TerminalHandler):
+            handler.addFilter(lambda record: getattr(record, "bar", "") != "passes")
+    return [shown, kept]
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
@@ -21,7 +47,7 @@ def job(snakemake: Any) -> Iterator[None]:
     may still be at work on the same outputs: then this one waits for it to end, and does its work after it.
     """
     lock = _hold(Path(snakemake.log[0]))
-    handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")]
+    handlers = log_handlers(snakemake.log[0], mode="w")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
     logger.setLevel(logging.INFO)
     try:

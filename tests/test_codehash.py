@@ -102,6 +102,11 @@ def test_pretraining_does_not_stand_on_the_code_of_the_noise_kinds() -> None:
     assert not any(path.startswith("nml/noise/kinds/") for path in found)
 
 
+def test_what_only_shows_a_training_does_not_count() -> None:
+    assert not {"nml/progress.py", "nml/pretraining/watching.py"} & closure("pretrain.py")
+    assert all(path.is_file() for path in codehash.NEUTRAL)
+
+
 @pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "workflow_scripts").glob("*.py")))
 def test_every_script_can_be_hashed(script: str) -> None:
     assert len(codehash.code_hash([ROOT / "workflow_scripts" / script])) == 16

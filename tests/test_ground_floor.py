@@ -35,3 +35,7 @@ def test_no_command_imports_pytorch_or_what_it_does_not_need(arguments: list[str
 def test_help_needs_the_standard_library_alone() -> None:
     code = "from nml.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_by(code) & (HEAVY | {"pydantic", "rich", "yaml", "duckdb"})
+
+
+def test_training_imports_the_tools_that_show_it_only_when_asked_for() -> None:
+    assert not loaded_by("import nml.pretraining.launch") & {"tensorboard", "wandb"}

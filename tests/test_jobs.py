@@ -39,6 +39,33 @@ def test_what_the_library_logs_goes_to_the_file_and_the_terminal(snakemake: Simp
     assert capsys.readouterr().err == "epoch 1: ━━\n"
 
 
+def bar(state: str) -> dict[str, dict[str, str]]:
+    return {"extra": {"bar": state}}
+
+
+def test_a_pipe_gets_no_passing_bars(snakemake: SimpleNamespace, capsys: object) -> None:
+    with job(snakemake):
+        logger.info("10 %", **bar("passes"))
+        logger.info("50 %", **bar("is due"))
+        logger.info("100 %", **bar("ends"))
+    assert text_of(snakemake) == capsys.readouterr().err == "50 %\n100 %\n"
+
+
+def test_a_terminal_gets_bars_in_place_and_lines_instead_of_them(
+    snakemake: SimpleNamespace, capsys: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "20")
+    with job(snakemake):
+        logger.info("10 %% %s", "━" * 40, **bar("passes"))
+        logger.info("epoch 1")
+        logger.info("50 %", **bar("is due"))
+        logger.info("100 %", **bar("ends"))
+    clear = "\r\x1b[2K"
+    assert capsys.readouterr().err == f"{clear}10 % {'━' * 14}{clear}epoch 1\n{clear}50 %{clear}100 %\n"
+    assert text_of(snakemake) == "epoch 1\n50 %\n100 %\n"
+
+
 def test_a_users_error_ends_the_job_with_its_message_and_no_traceback(
     snakemake: SimpleNamespace, capsys: object
 ) -> None:

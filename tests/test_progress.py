@@ -52,6 +52,28 @@ def test_a_step_that_takes_no_time_is_no_error(time: Clock, caplog: pytest.LogCa
     assert "1/1 files" in caplog.messages[0]
 
 
+def test_what_more_there_is_to_say_is_asked_for_only_when_a_line_is_due(
+    time: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    bar, asked = Progress("train", total=100), []
+    for _ in range(60):
+        time.now += 0.1
+        bar.advance(facts=lambda: asked.append(1) or "loss 0.500")
+    assert len(asked) == 1
+    assert caplog.messages[0].endswith("left, loss 0.500")
+
+
+def test_on_a_terminal_the_bar_is_drawn_every_second_and_passes(
+    time: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    bar = Progress("train", total=60, interval=3)
+    for _ in range(60):
+        time.now += 0.125
+        bar.advance()
+    assert [record.bar for record in caplog.records] == ["passes", "passes", "is due"] * 2 + ["passes", "ends"]
+
+
 KNOWN = [(0, "0:00"), (59.4, "0:59"), (61, "1:01"), (3600, "1:00:00"), (90061, "25:01:01")]
 
 

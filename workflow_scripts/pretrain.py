@@ -23,6 +23,8 @@ with job(snakemake):
         validate_on=open_corpus(snakemake.params.validate_on, ["validation"]),
         # Not a parameter: a run that is done is not to be done again when more images may be corrupt.
         max_corrupt_share=check_config(snakemake.config).max_corrupt_share,
+        # Not a parameter of the rule: watching is no reason to train again.
+        watch=tuple(snakemake.config.get("watch", ())),
     )
     launch(
         run,

@@ -1,24 +1,29 @@
-"""The command line `nml`: what is asked for, what is there, and questions about it. It reads files and runs nothing."""
+"""The command line `nml`: what is asked for, what is there, and questions about it."""
 
 import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import nml
 from nml.errors import UserError
 
+LAYOUTS = ("timm", "open_clip", "torchvision")
+
 _ABOUT = """\
 Look at a study: what its configuration asks for, what is done, and what came out.
 
-These commands read files in the current folder, and need no GPU. The work itself is done by Snakemake: `snakemake` runs
-config.yaml, `snakemake --configfile presets/smoke.yaml` another configuration, and `nml data index` calls it too."""
+These commands read files in the current folder, and need no GPU; only `nml plan --measure` trains, for some seconds.
+The work itself is done by Snakemake: `snakemake` runs config.yaml, `snakemake --configfile presets/smoke.yaml` another
+configuration, and `nml data index` calls it too."""
 
 _EXAMPLES = {
     "plan": """\
   nml plan
-  nml plan --config presets/smoke.yaml""",
+  nml plan --config presets/smoke.yaml
+  nml plan --measure""",
     "status": """\
   nml status
   nml status --missing
@@ -30,6 +35,9 @@ _EXAMPLES = {
   nml query "DESCRIBE cells"
 
 `group` is a word of SQL: write "group" in double quotes.""",
+    "export": """\
+  nml export emoji/resnet-mini/symmetric-20/s0 exported/resnet-mini
+  nml export imagenet1k/resnet50-torchvision-v1/clean/s0 exported/resnet50 --layout timm""",
     "data": """\
   nml data
   nml data index imagenet1k
@@ -57,16 +65,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"nml {nml.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    plan = _command(commands, "plan", "what the configuration asks for, what of it is done, how long the rest takes")
+    plan = _command(
+        commands, "plan", "what the configuration asks for, what of it is done, how long the rest takes and costs"
+    )
     status = _command(commands, "status", "what is done and missing for each encoder and task, and what failed")
     for command in (plan, status):
         command.add_argument("--config", default="config.yaml", metavar="FILE", help="default: %(default)s")
+    plan.add_argument("--measure", action="store_true", help="first train each recipe some seconds, on made-up images")
     status.add_argument("--missing", action="store_true", help="only print the missing cells, one path a line")
     query = _command(commands, "query", "ask the results with SQL: views cells, predictions, spectra and encoders")
     query.add_argument("sql", metavar="SQL", help="a DuckDB statement that gives a table")
     target = query.add_mutually_exclusive_group()
     target.add_argument("--csv", metavar="FILE", help="save the whole table as CSV instead of printing it")
     target.add_argument("--parquet", metavar="FILE", help="save the whole table as Parquet instead of printing it")
+    export = _command(commands, "export", "write an encoder as timm, open_clip or torchvision load it")
+    export.add_argument("address", metavar="ENCODER", help="such as emoji/resnet-mini/symmetric-20/s0")
+    export.add_argument("folder", metavar="FOLDER", type=Path, help="where to; empty, or not there yet")
+    export.add_argument("--layout", choices=LAYOUTS, help="default: that of the library the encoder is made with")
     data = _command(
         commands, "data", "the corpora and tasks of the catalogues: are they here, how large, under which licence"
     )
@@ -86,7 +101,7 @@ def _command(commands: "argparse._SubParsersAction", name: str, about: str) -> a
     return commands.add_parser(
         name,
         help=about,
-        description=f"Show {about}." if name != "query" else f"{about[0].upper()}{about[1:]}.",
+        description=f"Show {about}." if name not in ("query", "export") else f"{about[0].upper()}{about[1:]}.",
         epilog=f"examples:\n{_EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

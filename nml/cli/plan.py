@@ -1,30 +1,39 @@
-"""`nml plan`: what a configuration asks for, what of it is done, and how long the rest will take."""
+"""`nml plan`: what a configuration asks for, what of it is done, and what the rest will take and cost."""
 
 import argparse
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from rich.table import Table
 
 from nml.cli.console import console, table
+from nml.cli.costs import MEASURED, UNITS, Cost, costs_of
 from nml.cli.jobs import STAGES, Job, jobs_of
 from nml.config.grid import encoders_of
 from nml.config.load import load_config
 from nml.config.schema import Config
+from nml.errors import UserError
 from nml.progress import clock
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the plan of `options.config`."""
     config = load_config(options.config)
+    if options.measure:
+        _measure(config, options.config)
     jobs = jobs_of(config)
     seconds = {rule: mean_seconds(rule) for rules in STAGES.values() for rule in rules}
     out = console()
     out.print(_summary(config, options.config))
     out.print(_stages(jobs, seconds))
     out.print(_estimate(jobs, seconds))
+    costs = costs_of(config)
+    out.print(_costs(costs))
+    out.print(_total(costs))
 
 
 def mean_seconds(rule: str) -> float | None:
@@ -84,6 +93,43 @@ def _estimate(jobs: list[Job], seconds: dict[str, float | None]) -> str:
     untimed = _unique(job.rule for job in missing if seconds[job.rule] is None)
     left_out = f" Left out, because never timed: {', '.join(untimed)}." if untimed else ""
     return f"{total}About {clock(sum(timed))} one after another, by results/benchmarks.{left_out}"
+
+
+def _costs(costs: list[Cost]) -> Table:
+    numbers = ("missing", "images each", "images/s", "hours each", "hours left")
+    made = table("pre-training", *numbers, "on", "known by", numbers=numbers)
+    for cost in costs:
+        images = f"{cost.samples:,} × {cost.epochs}" if cost.samples else f"? × {cost.epochs}"
+        speed = ("?",) if not cost.speed else (f"{cost.speed.images_per_second:,.0f}",)
+        hours = ("?", "?") if cost.hours is None else (_hours(cost.hours), _hours(cost.hours * cost.missing))
+        where = ("", "") if not cost.speed else (f"{cost.speed.count} × {cost.speed.device}", cost.speed.source)
+        made.add_row(f"{cost.corpus}/{cost.recipe}", str(cost.missing), images, *speed, *hours, *where)
+    return made
+
+
+def _total(costs: list[Cost]) -> str:
+    """Sum up what the missing encoders cost, and say how to learn what is not known."""
+    open_costs = [cost for cost in costs if cost.missing]
+    known = [cost for cost in open_costs if cost.hours is not None]
+    sums = {unit: sum(c.hours * c.missing for c in known if c.speed.kind == kind) for kind, unit in UNITS.items()}
+    said = " and ".join(f"{_hours(hours)} {unit}" for unit, hours in sums.items() if hours)
+    unknown = _unique(cost.recipe for cost in open_costs if cost.speed is None)
+    lines = [f"About {said} of pre-training are missing; validation is not counted."] * bool(said)
+    if unknown:
+        lines.append(f"Not known: {', '.join(unknown)}. `nml plan --measure` trains each for some seconds here.")
+    return "\n" + "\n".join(lines)
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
+
+
+def _measure(config: Config, path: str) -> None:
+    """Let a process of its own measure each recipe, since it needs PyTorch and all of the device's memory."""
+    for name in _unique(family.recipe for family in config.pretraining):
+        command = [sys.executable, "-m", "nml.pretraining.measure", path, name, str(MEASURED / f"{name}.json")]
+        if subprocess.run(command, check=False).returncode:
+            raise UserError(f"the recipe '{name}' could not be measured; the reason stands above.")
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -1,12 +1,13 @@
 """Checks of one key against another, and of names against what the package offers."""
 
+import importlib.util
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from nml import plugins
 from nml.config.problems import Location, Problem, mismatch, one_of
 from nml.config.recipe_checks import recipe_problems
-from nml.config.schema import Config, Method, Pretraining
+from nml.config.schema import Config, Method, Pretraining, Watch
 
 # What each objective learns from, so what a noise has to change to matter to it.
 SUPERVISION = {"supervised": "labels", "contrastive": "captions"}
@@ -19,6 +20,7 @@ def find_problems(config: Config) -> list[Problem]:
         *(p for name, recipe in config.recipes.items() for p in recipe_problems(("recipes", name), recipe)),
         *_tasks(config),
         *(p for name, method in config.methods.items() for p in _method(name, method)),
+        *_watch(config),
     ]
 
 
@@ -106,6 +108,14 @@ def _method(name: str, method: Method) -> Iterator[Problem]:
         yield Problem((*here, "learning_rate"), "is missing.", "a number above 0; there is no safe default", "0.001")
     for key, value in (method.model_extra or {}).items():
         yield from _own_parameter((*here, key), spec, key, value)
+
+
+def _watch(config: Config) -> Iterator[Problem]:
+    installed = [name for name in get_args(Watch) if importlib.util.find_spec(name)]
+    for index, package in enumerate(config.watch):
+        if package not in installed:
+            given = f"'{package}' is asked for, and its package is not installed (`pip install {package}` does it)."
+            yield mismatch(("watch", index), given, installed)
 
 
 def _own_parameter(here: Location, spec: plugins.MethodSpec, key: str, value: Any) -> Iterator[Problem]:

@@ -12,6 +12,8 @@ from nml.grid import Noise
 # Recipe names become folders, so they must not hold a slash.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
+Watch = Literal["tensorboard", "wandb"]
+
 
 def _have_an_address(percent: float) -> float:
     """Refuse what the address of an encoder would round: its files would not say how much noise it saw."""
@@ -88,3 +90,5 @@ class Config(Strict):
     """Share of a corpus' images that may be corrupt: they are passed over, counted and listed; more stop a training."""
     percent_of: Annotated[Literal["corpus", "group"], Field(examples=["corpus"])] = "corpus"
     """What the percents of noise inside groups of classes count: all samples, or those of the groups alone."""
+    watch: Annotated[list[Watch], Field(default_factory=list, examples=[["tensorboard"]])]
+    """Where pre-training can be followed as it goes; `wandb` needs its package. No reason to run anything again."""

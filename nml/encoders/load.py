@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -21,13 +22,29 @@ from nml.pretraining.inputs import Images, input_transform
 class LoadedEncoder:
     """A frozen encoder: `features(transform(images))` is float32 [B, width].
 
-    The images are uint8: a tensor [B, 3, H, W], or arrays [H, W, 3] of any sizes.
+    Attributes
+    ----------
+    address : str
+        `<corpus>/<recipe>/<noise>/s<seed>`.
+    module : nn.Module
+        The whole model, with its head or text tower, in evaluation mode, on the device.
+    transform : callable
+        Prepares uint8 images for the model: a tensor [B, 3, H, W], or arrays [H, W, 3] of any sizes.
+    features : callable
+        Prepared images to features.
     """
 
     address: str
     module: nn.Module
     transform: Callable[[Images], torch.Tensor]
     features: Callable[[torch.Tensor], torch.Tensor]
+
+    @cached_property
+    def width(self) -> int:
+        """Number of features, found by passing one image through the model."""
+        device = next(self.module.parameters()).device
+        with torch.inference_mode():
+            return self.features(self.transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8, device=device))).shape[1]
 
 
 def checkpoint_path(address: str, root: Path = Path()) -> Path:

@@ -24,14 +24,16 @@ from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.architectures import Architecture
 from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
 from nml.pretraining.data import TrainingData
-from nml.pretraining.epoch_plan import even_batches
+from nml.pretraining.epoch_plan import even_batches, share_of
 from nml.pretraining.images import augment, normalise
 from nml.pretraining.inputs import preprocessing_of, standardise, to_input
 from nml.pretraining.micro_batches import autocast, count_parts
 from nml.pretraining.mixing import mix
 from nml.pretraining.optimisers import make_optimizer
 from nml.pretraining.schedules import learning_rate
+from nml.pretraining.training_log import write_log
 from nml.pretraining.validation import ValidationData, accuracy
+from nml.pretraining.watching import Subject, Watcher, watching
 from nml.pretraining.world import ALONE, World
 from nml.progress import Progress
 from nml.seeds import derive_seed
@@ -71,6 +73,7 @@ class Run:
     loader_workers: int = 0
     validate_on: Corpus | None = None
     max_corrupt_share: float = 0.001
+    watch: tuple[str, ...] = ()
 
     @property
     def validation_corpus(self) -> Corpus:
@@ -162,20 +165,24 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     data = _training_data(run)
     state = begin(run, world)
     _resume(run, state, world)
-    trained = _parallel(run, state.model, world)
+    trained = parallel(run, state.model, world)
     sizes = even_batches(data.samples, run.recipe.batch_size)
     _require_time_after_warmup(run, len(sizes))
     _say_parts(run, sizes[0], world)
     progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
-    while state.epoch < run.recipe.epochs:
-        _train_epoch(run, data, trained, state, sizes, world, progress)
-        row = _log_row(run, state, sizes, world)
-        data.corrupt.require_few(row["corrupt"])
-        row["validation_accuracy"] = validation_accuracy(run, state.kept, validation, world)
-        state.log.append(row)
-        state.epoch, state.step = state.epoch + 1, 0
-        _save(run, state, world)
-        logger.info("%s  %s", run.label, _summary(row))
+    subject = Subject(run.label, run.fingerprint(world), run.recipe.model_dump(mode="json"), progress.done)
+    with watching(run.watch if world.rank == 0 else (), subject) as watcher:
+        while state.epoch < run.recipe.epochs:
+            _train_epoch(run, data, trained, state, sizes, world, progress, watcher)
+            row = _log_row(run, state, sizes, world)
+            data.corrupt.require_few(row["corrupt"])
+            row["validation_accuracy"] = validation_accuracy(run, state.kept, validation, world)
+            state.log.append(row)
+            state.epoch, state.step = state.epoch + 1, 0
+            # Before it is saved: what is shown after a kill is taken back, and what is not would be missing.
+            watcher.show_epoch(progress.done, row)
+            _save(run, state, world)
+            logger.info("%s  %s", run.label, _summary(row))
     return state.kept.eval(), state.log
 
 
@@ -211,7 +218,7 @@ def validation_accuracy(run: Run, model: nn.Module, validation: ValidationData, 
     return accuracy(lambda images: classes_of(to_input(images, preprocessing)), validation, world)
 
 
-def _parallel(run: Run, model: nn.Module, world: World) -> nn.Module:
+def parallel(run: Run, model: nn.Module, world: World) -> nn.Module:
     """Return the model as all processes train it together; batch norms see the part of each."""
     if world.size > 1:
         devices = [world.local_rank] if world.device.type == "cuda" else None
@@ -260,6 +267,8 @@ def _save(run: Run, state: State, world: World) -> None:
     header |= {name: getattr(state, name) for name in ("epoch", "step", "seconds", "waited")}
     with full_disk_named(run.progress_dir):
         save_tensors(run.progress_dir / f"{state.epoch:05}-{state.step:08}.safetensors", tensors, header)
+        if state.log:
+            write_log(run.progress_dir, state.log)
     for old in _checkpoints(run)[KEPT_CHECKPOINTS:]:
         old.unlink()
 
@@ -310,7 +319,14 @@ def _begin_epoch(run: Run, state: State, world: World) -> None:
 
 
 def _train_epoch(
-    run: Run, data: TrainingData, model: nn.Module, state: State, sizes: list[int], world: World, progress: Progress
+    run: Run,
+    data: TrainingData,
+    model: nn.Module,
+    state: State,
+    sizes: list[int],
+    world: World,
+    progress: Progress,
+    watcher: Watcher,
 ) -> None:
     """Train to the end of the epoch that is under way."""
     if not state.step:
@@ -324,17 +340,20 @@ def _train_epoch(
         fetched = time.perf_counter()
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(run.recipe, state.epoch + (step + 1) / len(sizes), len(sizes))
-        _train_step(run, model, state, images.to(world.device), targets, sizes[step], world)
+        train_step(run, model, state, images.to(world.device), targets, sizes[step], world)
         state.step, state.corrupt = step + 1, data.corrupt.count
         state.seconds += time.perf_counter() - started
         state.waited += fetched - started
-        progress.advance()
+        progress.advance(facts=lambda: _facts(state, sizes, world))
+        if watcher.is_due(progress.done):
+            others = _speed(state, sizes) | {"learning_rate": state.optimizer.param_groups[0]["lr"]}
+            watcher.show_steps(progress.done, state.sums, _own_samples(state, sizes, world), others)
         if state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes):
             _require_finite(run, state)
             _save(run, state, world)
 
 
-def _train_step(
+def train_step(
     run: Run, model: nn.Module, state: State, images: torch.Tensor, targets: list[Any], size: int, world: World
 ) -> None:
     """Take one optimiser step on this process' part of a batch of `size` samples."""
@@ -375,6 +394,27 @@ def _training_input(run: Run, images: torch.Tensor, draws: torch.Generator) -> t
     return augment(normalise(images, run.architecture.image_size), run.recipe.augmentation, draws)
 
 
+def _facts(state: State, sizes: list[int], world: World) -> str:
+    """Say how the epoch goes so far; the loss and the accuracy are those of this process' samples."""
+    loss, right = (state.sums / _own_samples(state, sizes, world)).tolist()
+    speed = _speed(state, sizes)
+    return (
+        f"loss {loss:.3f}, accuracy {right:.1%}, {speed['images_per_second']:,.0f} images/s, "
+        f"{speed['data_share']:.0%} of the time waiting for data"
+    )
+
+
+def _own_samples(state: State, sizes: list[int], world: World) -> int:
+    """Return how many samples of the epoch this process has seen."""
+    return sum(share_of(size, world.rank, world.size) for size in sizes[: state.step])
+
+
+def _speed(state: State, sizes: list[int]) -> dict[str, float]:
+    """Return the images a second of all processes in the epoch so far, and the share of its time spent on waiting."""
+    seen = sum(sizes[: state.step])
+    return {"images_per_second": seen / state.seconds, "data_share": state.waited / state.seconds}
+
+
 def _require_finite(run: Run, state: State) -> None:
     loss = state.sums[0].item()
     if not math.isfinite(loss):
@@ -394,8 +434,7 @@ def _log_row(run: Run, state: State, sizes: list[int], world: World) -> dict[str
         "loss": loss_sum / samples,
         "accuracy": right / samples,
         "learning_rate": learning_rate(run.recipe, state.epoch + 1, len(sizes)),
-        "images_per_second": samples / state.seconds,
-        "data_share": state.waited / state.seconds,
+        **_speed(state, sizes),
         "seconds": state.seconds,
         "corrupt": int(world.add(torch.tensor(state.corrupt, device=world.device))),
     }

@@ -13,6 +13,7 @@ from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
 from nml.devices import limit_threads
 from nml.errors import UserError
+from nml.jobs import log_handlers
 from nml.pretraining.engine import Run
 from nml.pretraining.pretrain import pretrain
 from nml.pretraining.world import joined
@@ -93,6 +94,7 @@ def _described(run: Run) -> dict[str, Any]:
         "loader_workers": run.loader_workers,
         "validate_on": run.validation_corpus.name,
         "max_corrupt_share": run.max_corrupt_share,
+        "watch": list(run.watch),
     }
 
 
@@ -110,6 +112,7 @@ def read_run(described: dict[str, Any]) -> Run:
         loader_workers=described["loader_workers"],
         validate_on=open_corpus(described["validate_on"], ["validation"]),
         max_corrupt_share=described["max_corrupt_share"],
+        watch=tuple(described["watch"]),
     )
 
 
@@ -118,8 +121,7 @@ def main(job_file: Path) -> None:
     job = read_json(job_file)
     with joined() as world:
         if world.rank == 0:
-            handlers = [logging.StreamHandler(), logging.FileHandler(job["log"], encoding="utf-8")]
-            logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers)
+            logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=log_handlers(job["log"], mode="a"))
         limit_threads(job["threads"])
         try:
             pretrain(read_run(job), Path(job["out_dir"]), world)

@@ -1,13 +1,13 @@
 """Train one encoder on a noisy corpus."""
 
-import csv
-import io
 import shutil
 from pathlib import Path
 
-from nml.artifacts import read_json, write_text
+from nml.artifacts import read_json
+from nml.devices import describe_device
 from nml.pretraining.encoder_files import write_encoder
 from nml.pretraining.engine import Run, train
+from nml.pretraining.training_log import write_log
 from nml.pretraining.world import ALONE, World
 
 
@@ -25,15 +25,8 @@ def pretrain(run: Run, out_dir: Path, world: World = ALONE) -> None:
         "samples_per_second": round(sum(row["images_per_second"] for row in log) / len(log), 1),
         "wall_seconds": round(sum(row["seconds"] for row in log), 1),
         "realised_noise_percent": noise["realised_percent"],
+        "device": describe_device(world.size),
     }
-    _write_log(out_dir / "log.csv", log)
+    write_log(out_dir, log)
     write_encoder(model, run.label, run.recipe, len(run.corpus.class_names), facts, out_dir)
     shutil.rmtree(run.progress_dir, ignore_errors=True)
-
-
-def _write_log(path: Path, log: list[dict[str, float]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, log[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(log)
-    write_text(path, text.getvalue())

@@ -1,5 +1,6 @@
 """A wrong value is refused, and the refusal names its place, what was given, what is allowed, and an example."""
 
+import importlib.util
 import math
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,21 @@ def test_all_wrong_values_are_named_at_once(values: dict[str, Any]) -> None:
         check_config(values)
     for where in ("seeds", "recipes.clip-mini.epochs", "pretraining.0.noise.symmetric.0"):
         assert f"  {where}: " in str(caught.value)
+
+
+@pytest.fixture
+def without_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "wandb" else real(name))
+
+
+def test_a_tool_to_watch_with_that_is_not_installed_is_refused(values: dict[str, Any], without_wandb: None) -> None:
+    with pytest.raises(UserError) as refused:
+        check_config(values | {"watch": ["tensorboard", "wandb"]})
+    for words in ("watch.1: 'wandb' is asked for", "pip install wandb", "Allowed: tensorboard"):
+        assert words in str(refused.value)
+    assert check_config(values | {"watch": ["tensorboard"]}).watch == ["tensorboard"]
+    assert check_config(values).watch == []
 
 
 @pytest.mark.parametrize("values", [None, [], "mini", 3])

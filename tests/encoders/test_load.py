@@ -33,6 +33,7 @@ def test_a_loaded_encoder_is_frozen_and_gives_its_models_features(written):
     images = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
     features = encoder.features(encoder.transform(images))
     assert features.shape == (5, WIDTHS[name])
+    assert encoder.width == WIDTHS[name]
     assert not features.requires_grad and not encoder.module.training
     pooled = encoder.module.forward_features if name == "resnet-mini" else encoder.module.encode_image
     expected = pooled(encoder.transform(images))

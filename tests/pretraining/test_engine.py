@@ -40,7 +40,7 @@ def weights(model) -> dict[str, torch.Tensor]:
 
 def interrupt_after(monkeypatch, steps: int) -> None:
     """Stop the training like a kill would, after some steps."""
-    real, done = engine._train_step, []
+    real, done = engine.train_step, []
 
     def limited(*args):
         if len(done) == steps:
@@ -48,7 +48,7 @@ def interrupt_after(monkeypatch, steps: int) -> None:
         done.append(1)
         return real(*args)
 
-    monkeypatch.setattr(engine, "_train_step", limited)
+    monkeypatch.setattr(engine, "train_step", limited)
 
 
 # 60 samples in batches of 16 are 4 steps an epoch; checkpoints are after steps 3, 4, 7, 8, ...

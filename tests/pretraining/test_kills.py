@@ -19,13 +19,13 @@ def train_aloud(run: Run, started) -> None:
     """Train, with a checkpoint every second step; say when the first step is taken."""
     torch.set_num_threads(1)
     engine.CHECKPOINT_STEPS = 2
-    real = engine._train_step
+    real = engine.train_step
 
     def step(*args) -> None:
         started.set()
         real(*args)
 
-    engine._train_step = step
+    engine.train_step = step
     train(run)
 
 

@@ -146,7 +146,7 @@ def test_training_counts_corrupt_images_and_resumes_bit_for_bit(run, tmp_path, m
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     whole, log = train(run)
-    real, done = engine._train_step, []
+    real, done = engine.train_step, []
 
     def killed(*args):
         if len(done) == 5:
@@ -156,7 +156,7 @@ def test_training_counts_corrupt_images_and_resumes_bit_for_bit(run, tmp_path, m
 
     again = replace(run, progress_dir=tmp_path / "again")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(engine, "_train_step", killed)
+        patch.setattr(engine, "train_step", killed)
         train(again)
     resumed, resumed_log = train(again)
     torch.set_num_threads(threads)

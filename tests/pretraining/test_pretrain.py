@@ -4,6 +4,7 @@ import csv
 import json
 
 from nml.artifacts import sha256_file
+from nml.devices import describe_device
 from nml.pretraining.engine import Run
 from nml.pretraining.pretrain import pretrain
 
@@ -17,6 +18,7 @@ def test_a_finished_run_leaves_the_encoder_and_no_progress(corpus, noise_dirs, r
     assert meta["address"] == "colours/x/symmetric-20/s0"
     assert meta["realised_noise_percent"] == 20
     assert meta["epochs"] == 2
+    assert meta["device"] == describe_device()
     assert meta["checkpoint_sha256"] == sha256_file(tmp_path / "encoder/model.safetensors")
     rows = list(csv.DictReader((tmp_path / "encoder/log.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]

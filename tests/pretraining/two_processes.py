@@ -23,7 +23,7 @@ def one_step(corpus: Corpus, noise_dir: Path, recipe: Recipe, world: World) -> t
     batches = list(data.batches(sizes, 0, world))
     model = engine.build_model(recipe, recipe.architecture, len(corpus.class_names), 0).eval()
     state = engine.State(model, engine.make_optimizer(model, recipe), engine.torch.zeros(2))
-    engine._train_step(run, engine._parallel(run, model, world), state, *batches[0], sizes[0], world)
+    engine.train_step(run, engine.parallel(run, model, world), state, *batches[0], sizes[0], world)
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return [str(target) for _, targets in batches for target in targets], gradients
 
