@@ -167,6 +167,11 @@ def _load_timm(checkpoint: Checkpoint, folder: Path) -> nn.Module:
 
 def _write_open_clip(checkpoint: Checkpoint, folder: Path) -> None:
     prepared = checkpoint.preprocessing
+    if prepared.get("crop", 1.0) != 1.0:
+        raise UserError(
+            f"open_clip scales an image to the size of its crop, and this encoder was validated on the centre "
+            f"{prepared['crop']:.1%} of it. {_CHOOSE}"
+        )
     model = _open_clip_config(checkpoint.architecture)
     model["vision_cfg"]["image_size"] = checkpoint.image_size
     preprocess = {name: prepared[name] for name in ("mean", "std", "interpolation")}

@@ -55,7 +55,7 @@ LIBRARY_MODELS = [
 
 @pytest.mark.parametrize(("architecture", "objective", "layout"), LIBRARY_MODELS, ids=lambda value: value)
 def test_models_of_the_libraries_are_loaded_and_give_the_encoders_outputs(tmp_path, architecture, objective, layout):
-    address = write(tmp_path, architecture, objective, image_transform={"size": 64})
+    address = write(tmp_path, architecture, objective, image_transform={"size": 64, "test_crop": 1.0})
     assert export(address, tmp_path / "out", layout, tmp_path) == layout
     if layout == "timm":
         loaded = timm.create_model(f"local-dir:{tmp_path}/out", pretrained=True)
@@ -69,6 +69,13 @@ def test_models_of_the_libraries_are_loaded_and_give_the_encoders_outputs(tmp_pa
     forward = "encode_image" if layout == "open_clip" else "forward"
     with torch.inference_mode():
         torch.testing.assert_close(getattr(loaded.eval(), forward)(batch), getattr(own, forward)(batch), **NEAR)
+
+
+def test_a_crop_that_open_clip_cannot_make_is_refused(tmp_path):
+    address = write(tmp_path, "open_clip/ViT-S-32-alt", "contrastive", image_transform={"size": 64, "test_crop": 0.9})
+    with pytest.raises(UserError, match=r"validated on the centre 90\.0% of it"):
+        export(address, tmp_path / "out", "open_clip", tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_timm_has_in_another_form_is_refused(tmp_path):
