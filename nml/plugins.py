@@ -30,6 +30,9 @@ PATHS_FILE = Path("data/paths.yaml")
 HEADS = ("constant", "linear", "mlp")
 COMMON_PARAMETERS = ("learning_rate", "weight_decay", "epochs", "batch_size")
 """The hyper-parameters of every trained method; the others are a method's own."""
+FROZEN = "frozen"
+ENCODERS = {FROZEN: (), "full": ("tuning/whitebox.py",), "lora": ("tuning/whitebox.py", "tuning/lora.py")}
+"""What a method does to the encoder, and the files that declare the hyper-parameters which go with it."""
 
 Bounds = tuple[float | None, float | None]
 
@@ -46,19 +49,30 @@ class MethodSpec:
     head : str
         What it puts on the features: one of `HEADS`.
     parameters : dict
-        Its own hyper-parameters and their defaults; where the default is an integer, every value must be one.
+        Its own hyper-parameters and their defaults; where the default is an integer or a truth value, every value must
+        be one.
     bounds : dict
         The smallest and the largest allowed value of an own hyper-parameter; None, or no entry, for no limit.
+    encoder : str
+        What it does to the encoder: one of `ENCODERS`.
+    choices : dict
+        The allowed values of an own hyper-parameter that is a word.
     """
 
     name: str
     trained: bool
     head: str
-    parameters: dict[str, int | float] = field(default_factory=dict)
+    parameters: dict[str, int | float | str] = field(default_factory=dict)
     bounds: dict[str, Bounds] = field(default_factory=dict)
+    encoder: str = FROZEN
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def allowed(self, parameter: str) -> str:
         """Return in words which values an own hyper-parameter may have, such as `a whole number, at least 1`."""
+        if parameter in self.choices:
+            return f"one of {', '.join(self.choices[parameter])}"
+        if isinstance(self.parameters[parameter], bool):
+            return "true or false"
         low, high = self.bounds.get(parameter, (None, None))
         kind = "a whole number" if isinstance(self.parameters[parameter], int) else "a number"
         limits = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
@@ -66,6 +80,10 @@ class MethodSpec:
 
     def accepts(self, parameter: str, value: Any) -> bool:
         """Tell whether an own hyper-parameter may have this value."""
+        if parameter in self.choices:
+            return value in self.choices[parameter]
+        if isinstance(self.parameters[parameter], bool):
+            return isinstance(value, bool)
         kinds = int if isinstance(self.parameters[parameter], int) else int | float
         if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
             return False
@@ -226,7 +244,26 @@ def read_methods(folder: Path) -> dict[str, MethodSpec]:
 
 
 def _method(name: str, literals: dict[str, Any]) -> MethodSpec:
-    return MethodSpec(name, literals["TRAINED"], literals["HEAD"], literals["PARAMETERS"], literals.get("BOUNDS", {}))
+    encoder = literals.get("ENCODER", FROZEN)
+    return MethodSpec(
+        name,
+        literals["TRAINED"],
+        literals["HEAD"],
+        *(_with_encoder(encoder, key, literals.get(key, {})) for key in ("PARAMETERS", "BOUNDS")),
+        encoder,
+        _with_encoder(encoder, "CHOICES", literals.get("CHOICES", {})),
+    )
+
+
+def _with_encoder(encoder: str, literal: str, own: Any) -> Any:
+    """Return a method's own declarations, and those that go with what it does to the encoder."""
+    declared = [_literals_of(file).get(literal, {}) for file in ENCODERS.get(encoder, ())]
+    return {key: value for part in declared for key, value in part.items()} | own if declared else own
+
+
+@cache
+def _literals_of(file: str) -> dict[str, Any]:
+    return read_literals(PACKAGE / file)
 
 
 def _declarations(folder: Path, problem: Callable[[str, dict[str, Any]], str | None]) -> dict[str, dict[str, Any]]:
@@ -279,8 +316,18 @@ def _method_problem(name: str, literals: dict[str, Any]) -> str | None:
     kinds = (("TRAINED", bool), ("HEAD", str), ("PARAMETERS", dict))
     if lack := next(filter(None, (_lacks(literals, *kind) for kind in kinds)), None):
         return lack
+    if lack := next((_lacks(literals, key, dict) for key in ("BOUNDS", "CHOICES") if key in literals), None):
+        return lack
     spec = _method(name, literals)
-    return _head_problem(spec) or _parameters_problem(spec)
+    return _encoder_problem(spec) or _head_problem(spec) or _parameters_problem(spec)
+
+
+def _encoder_problem(spec: MethodSpec) -> str | None:
+    if spec.encoder not in ENCODERS:
+        return f"ENCODER is '{spec.encoder}'; allowed: {', '.join(ENCODERS)}"
+    if spec.encoder != FROZEN and spec.head != "linear":
+        return f"ENCODER is '{spec.encoder}' and HEAD '{spec.head}'; a tuned encoder has a 'linear' head"
+    return None
 
 
 def _head_problem(spec: MethodSpec) -> str | None:
@@ -299,8 +346,9 @@ def _parameters_problem(spec: MethodSpec) -> str | None:
     if clash := sorted(set(spec.parameters) & set(COMMON_PARAMETERS)):
         return f"PARAMETERS has {', '.join(clash)}, which all trained methods have; leave it out"
     for key, default in spec.parameters.items():
-        if not _is_number(default):
-            return f"PARAMETERS gives '{key}' the default {default!r}; it must be a finite number"
+        is_switch = isinstance(default, bool) and key not in spec.bounds
+        if key not in spec.choices and not is_switch and not _is_number(default):
+            return f"PARAMETERS gives '{key}' the default {default!r}; it must be a finite number, or have CHOICES"
     if not _are_bounds(spec.bounds, spec.parameters):
         return 'BOUNDS must give own parameters their (smallest, largest), such as {"k": (1, None)}'
     for key, default in spec.parameters.items():

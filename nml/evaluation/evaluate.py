@@ -1,13 +1,12 @@
 """Every black-box method on one (encoder, task): tune all heads, predict all test sets, score."""
 
-import resource
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nml.devices import peak_memory
 from nml.evaluation.cells import Columns, prediction_columns, score
 from nml.features.store import TaskFeatures
 from nml.grid import Encoder, Noise
@@ -99,15 +98,5 @@ def _metadata(heads: FittedHeads, members: slice, seeds: list[int]) -> dict[str,
         "selected_epoch": dict(zip(map(str, seeds), heads.epochs[members].tolist(), strict=True)),
         "validation_accuracy": dict(zip(map(str, seeds), heads.validation_accuracies[members].tolist(), strict=True)),
         "wall_seconds": float(np.max(heads.seconds[members])),
-        "process_peak_memory_bytes": _process_peak_memory(heads.device.type),
+        "process_peak_memory_bytes": peak_memory(),
     }
-
-
-def _process_peak_memory(device: str) -> int:
-    """Return the most memory that this process held so far, in bytes: of the GPU if the heads are there."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-    # Linux counts it in KiB, macOS in bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
