@@ -316,7 +316,8 @@ def _method_problem(name: str, literals: dict[str, Any]) -> str | None:
     kinds = (("TRAINED", bool), ("HEAD", str), ("PARAMETERS", dict))
     if lack := next(filter(None, (_lacks(literals, *kind) for kind in kinds)), None):
         return lack
-    if lack := next((_lacks(literals, key, dict) for key in ("BOUNDS", "CHOICES") if key in literals), None):
+    optional = [key for key in ("BOUNDS", "CHOICES") if key in literals]
+    if lack := next(filter(None, (_lacks(literals, key, dict) for key in optional)), None):
         return lack
     spec = _method(name, literals)
     return _encoder_problem(spec) or _head_problem(spec) or _parameters_problem(spec)

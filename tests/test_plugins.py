@@ -76,6 +76,17 @@ def test_the_paper_methods_are_there() -> None:
     assert methods["nmtune"].parameters == {"weight": 0.01, "k": 1, "width": 1.0}
 
 
+def test_methods_that_change_the_encoder_have_what_goes_with_that() -> None:
+    methods = plugins.tuning_methods()
+    kinds = {"lp": "frozen", "ft": "full", "lora": "lora", "ft-nmtune": "full", "lora-nmtune": "lora"}
+    assert {name: methods[name].encoder for name in kinds} == kinds
+    assert "rank" in methods["lora"].parameters.keys() - methods["ft"].parameters.keys()
+    assert methods["lora"].parameters["batch_norm"] == "frozen"
+    # What a method declares itself goes before what all such methods have.
+    assert methods["ft"].parameters["batch_norm"] == "trained"
+    assert not {"precision", "rank"} & methods["nmtune"].parameters.keys()
+
+
 def test_the_files_of_plugins_are_found_by_their_names() -> None:
     assert plugins.source_file("tuning/methods", "lora-nmtune") == "nml/tuning/methods/lora_nmtune.py"
     assert plugins.module_name("tuning/methods", "lora-nmtune") == "nml.tuning.methods.lora_nmtune"
@@ -116,6 +127,10 @@ def test_a_method_is_described_by_its_file(tmp_path: Path) -> None:
         ("(0, 1)", '(0, "one")', "BOUNDS must give"),
         ("BOUNDS = {", 'BOUNDS = {"k": (1, None), ', "BOUNDS must give"),
         ("TRAINED", "TRAINED =", "cannot be read as Python"),
+        ("TRAINED", "ENCODER = 'half'\nTRAINED", "allowed: frozen, full, lora"),
+        ('HEAD = "linear"', "HEAD = 'mlp'\nENCODER = 'full'", "a tuned encoder has a 'linear' head"),
+        ("TRAINED", "CHOICES = []\nTRAINED", "CHOICES = <a literal of type dict>"),
+        ("TRAINED", "CHOICES = {'weight': ('a', 'b')}\nTRAINED", "BOUNDS allows one of a, b"),
     ],
 )
 def test_a_wrong_method_file_is_refused_with_its_name(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -153,10 +168,13 @@ def test_a_wrong_plugin_file_is_refused_with_its_name(tmp_path: Path, file: str,
         ("whole", [1, 10, 3], [0, 11, 1.5, 2.0, True, "2", None, [1]]),
         ("real", [0, 0.0, 7, 1e300], [-1, float("inf"), float("nan"), False, "0.5"]),
         ("free", [-5, 5.5], [float("-inf"), True]),
+        ("switch", [True, False], [0, 1, "true", None]),
+        ("word", ["a", "b"], ["c", 0, True, ["a"]]),
     ],
 )
 def test_a_parameter_keeps_its_kind_and_its_bounds(parameter: str, right: list, wrong: list) -> None:
-    parameters = {"whole": 2, "real": 0.5, "free": 0.0}
-    spec = plugins.MethodSpec("x", True, "linear", parameters, {"whole": (1, 10), "real": (0, None)})
+    parameters = {"whole": 2, "real": 0.5, "free": 0.0, "switch": False, "word": "a"}
+    bounds = {"whole": (1, 10), "real": (0, None)}
+    spec = plugins.MethodSpec("x", True, "linear", parameters, bounds, choices={"word": ("a", "b")})
     assert all(spec.accepts(parameter, value) for value in right)
     assert not any(spec.accepts(parameter, value) for value in wrong)

@@ -118,9 +118,9 @@ def _kind(modules: dict[str, nn.Module], name: str) -> str | None:
     if isinstance(layer, nn.Conv2d):
         # peft's adapters for grouped convolutions need a rank that the groups divide.
         return "convolution" if layer.groups == 1 else None
-    above = [name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)]
-    is_attention = any("atten" in type(modules[outer]).__name__.lower() for outer in above)
-    return "attention" if is_attention else "mlp"
+    # Only the module right around it: a whole transformer block may be called an attention block.
+    around = type(modules[name.rpartition(".")[0]]).__name__.lower()
+    return "attention" if "attention" in around else "mlp"
 
 
 def _layers_that_run(encoder: LoadedEncoder) -> list[str]:

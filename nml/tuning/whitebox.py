@@ -6,7 +6,7 @@ changes of the images) comes from the seed, the epoch and the step: a resumed ru
 
 Gradients of large batches are made in parts: the features of all parts first, from these the loss and its gradient in
 the features, then part by part the gradient in the weights. So a loss that looks at the whole batch, as NMTune's does,
-is exact however few images fit on the device.
+is exact however few images fit on the device. Batch norms that are trained see one part at a time.
 
 Test labels are no argument of anything here.
 """
@@ -101,13 +101,6 @@ class Tuning:
     images: TaskImages
     progress_dir: Path
     fingerprint: str = ""
-
-    def __post_init__(self) -> None:
-        if self.parameters["batch_norm"] == "trained" and self.micro_batch_size < self.batch_size:
-            raise UserError(
-                f"method '{self.method}': batch_norm 'trained' takes its statistics from the whole batch; "
-                "set micro_batch_size to 0, or batch_norm to 'frozen'"
-            )
 
     @property
     def micro_batch_size(self) -> int:
@@ -241,7 +234,7 @@ class Network:
         self.bfloat16 = run.parameters["precision"] == "bf16"
         _unfreeze(run, self.encoder, seed)
         self.trained = [p for p in self.encoder.module.parameters() if p.requires_grad]
-        self.norms = _batch_norms(self.encoder.module) if run.parameters["batch_norm"] == "trained" else []
+        self.norms = _batch_norms(self.encoder.module) if run.parameters["batch_norm"] == "trained" else {}
         self.features = torch.compile(self.encoder.features) if run.parameters["compile"] else self.encoder.features
         head = _initial_head(run, seed)
         self.weight, self.bias = (head[name].to(self.device).requires_grad_() for name in ("weight", "bias"))
@@ -254,11 +247,15 @@ class Network:
     def trainable_parameters(self) -> int:
         return sum(tensor.numel() for tensor in [*self.trained, *self.head])
 
-    def encode(self, images: Tensor, training: bool = False) -> Tensor:
-        """Return features float32 [B, D] of images [B, 3, S, S]."""
-        for norm in self.norms:
+    def encode(self, images: Tensor, training: bool = False, remember: bool = True) -> Tensor:
+        """Return features float32 [B, D] of images [B, 3, S, S].
+
+        In training, batch norms that are trained normalise by these images, and remember their statistics or not.
+        """
+        for norm, momentum in self.norms.items():
             # One image has no variance where its feature map is one pixel.
             norm.train(training and len(images) > 1)
+            norm.momentum = momentum if remember else 0.0
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             return self.features(images).float()
 
@@ -353,8 +350,9 @@ def _features_of_one(encoder: LoadedEncoder, run: Tuning) -> Tensor:
     return encoder.features(run.images.train.augmented(np.zeros(1, np.int64), encoder, device, None, 0)).sum()
 
 
-def _batch_norms(module: nn.Module) -> list[nn.Module]:
-    return [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+def _batch_norms(module: nn.Module) -> dict[nn.Module, float | None]:
+    """Return the batch norms of a module, with the momentum of each."""
+    return {part: part.momentum for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)}
 
 
 def _initial_head(run: Tuning, seed: int) -> dict[str, Tensor]:
@@ -470,13 +468,13 @@ def backward(run: Tuning, network: Network, images: Tensor, labels: Tensor) -> f
         loss.backward()
         return loss.item()
     with torch.no_grad():
-        features = torch.cat([network.encode(part) for part in parts])
+        features = torch.cat([network.encode(part, training=True, remember=False) for part in parts])
     features.requires_grad_(bool(network.trained))
     loss = _loss(run, network, images, features, labels)
     loss.backward()
     if network.trained:
         for part, upstream in zip(parts, features.grad.split(run.micro_batch_size), strict=True):
-            network.encode(part).backward(upstream)
+            network.encode(part, training=True).backward(upstream)
     return loss.item()
 
 

@@ -10,7 +10,7 @@ from nml.tuning.losses import cross_entropy
 TRAINED = True
 HEAD = "linear"
 ENCODER = "full"
-PARAMETERS = {}
+PARAMETERS = {"batch_norm": "trained"}
 
 
 def loss(batch: Batch, parameters: Mapping[str, float]) -> Tensor:

@@ -5,7 +5,14 @@ from nml.tuning.methods._regularised import regularised
 TRAINED = True
 HEAD = "linear"
 ENCODER = "full"
-PARAMETERS = {"weight": 0.01, "consistency": 1.0, "covariance": 1.0, "dominant_singular_value": 1.0, "k": 1}
+PARAMETERS = {
+    "weight": 0.01,
+    "consistency": 1.0,
+    "covariance": 1.0,
+    "dominant_singular_value": 1.0,
+    "k": 1,
+    "batch_norm": "trained",
+}
 BOUNDS = {
     "weight": (0, None),
     "consistency": (0, None),
