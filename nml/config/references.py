@@ -113,5 +113,6 @@ def _own_parameter(here: Location, spec: plugins.MethodSpec, key: str, value: An
         common = plugins.COMMON_PARAMETERS if spec.trained else ()
         yield one_of(here, "the key", key, [*common, *spec.parameters])
     elif not spec.accepts(key, value):
-        hint = " (YAML takes 1e-3 for text; write 0.001 or 1.0e-3)" if isinstance(value, str) else ""
+        is_text = isinstance(value, str) and key not in spec.choices
+        hint = " (YAML takes 1e-3 for text; write 0.001 or 1.0e-3)" if is_text else ""
         yield Problem(here, f"{value!r} was given.", spec.allowed(key) + hint, str(spec.parameters[key]))
