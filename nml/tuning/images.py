@@ -1,18 +1,17 @@
-"""The images of a task for tuning an encoder: read once, held, and changed anew for every training step."""
+"""The images of a task for tuning an encoder: decoded once, held on disk, and changed anew in every training step."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nml.config.recipes import Augmentation
 from nml.encoders import LoadedEncoder
-from nml.errors import UserError
-from nml.pretraining.images import augment, stack_images
 from nml.tasks.task import Task, read_split
+from nml.tuning.pixels import Pixels, write_pixels
+from nml.tuning.views import Arrays, Views
 
 IMAGES_AT_ONCE = 256
 """Images that are encoded together where no gradient is needed."""
@@ -20,25 +19,24 @@ IMAGES_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Images:
-    """One split: images uint8 [N, 3, H, W] on the host, labels int64 [N] and keys [N]."""
+    """One split: its images as they are held, labels int64 [N] and keys [N]."""
 
-    pixels: Tensor
+    pixels: Pixels
     labels: np.ndarray
     keys: list[str]
 
-    def augmented(
-        self, rows: np.ndarray, encoder: LoadedEncoder, device: torch.device, change: Augmentation | None, seed: int
-    ) -> Tensor:
-        """Return some images as the encoder takes them [B, 3, S, S], randomly cropped and mirrored by a seed."""
-        images = encoder.transform(self.pixels[torch.from_numpy(rows)].to(device))
-        if change is None:
-            return images
-        return augment(images, change, torch.Generator().manual_seed(seed % 2**63))
+    def drawn(self, rows: np.ndarray, views: Views, seed: int) -> Arrays:
+        """Return some training images after what the host does to them."""
+        return views.drawn([self.pixels[row] for row in rows.tolist()], seed)
 
-    def batches(self, encoder: LoadedEncoder, device: torch.device) -> Iterator[Tensor]:
-        """Yield all images in their order, as the encoder takes them, without random changes."""
-        for part in self.pixels.split(IMAGES_AT_ONCE):
-            yield encoder.transform(part.to(device))
+    def batches(self, views: Views, are_whole: bool = False) -> Iterator[Tensor]:
+        """Yield all images in their order, as the encoder takes them, without random changes.
+
+        Training images are held whole, those of other splits as `views` crops them.
+        """
+        for start in range(0, len(self.pixels), IMAGES_AT_ONCE):
+            images = [self.pixels[row] for row in range(start, min(start + IMAGES_AT_ONCE, len(self.pixels)))]
+            yield views.test_input([views.held_for_test(image) for image in images] if are_whole else images)
 
 
 @dataclass(frozen=True)
@@ -53,34 +51,33 @@ class TaskImages:
     groups: dict[str, str]
 
 
-def read_images(task: Task) -> TaskImages:
-    """Read every split of a task.
+def read_images(task: Task, views: Views, folder: Path) -> TaskImages:
+    """Read every split of a task, and hold its images in a folder.
 
     Raises
     ------
     UserError
-        If its files are damaged, or its images are not all of one size.
+        If the task's files are damaged, or the disk is full.
     """
-    splits = {name: _read(task, name) for name in task.splits}
-    train, validation = splits.pop("train"), splits.pop("val")
-    return TaskImages(task.name, len(task.class_names), train, validation, splits, task.test_groups)
+    train = _read(task, "train", views.held, folder)
+    others = {name: _read(task, name, views.held_for_test, folder) for name in task.splits if name != "train"}
+    validation = others.pop("val")
+    return TaskImages(task.name, len(task.class_names), train, validation, others, task.test_groups)
 
 
-def random_changes(crop_scale: float, flip: bool) -> Augmentation | None:
-    """Return a random crop of at least a share of the area, and a mirror image half of the time; None for neither."""
-    if crop_scale == 1 and not flip:
-        return None
-    return Augmentation(min_scale=math.sqrt(crop_scale), flip=flip)
+def blank_input(encoder: LoadedEncoder) -> Tensor:
+    """Return one black image as an encoder takes it [1, 3, S, S]."""
+    return encoder.transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
 
 
-def _read(task: Task, split: str) -> Images:
-    keys, images, labels = [], [], []
-    for key, image, label in read_split(task, split):
-        keys.append(key)
-        images.append(image)
-        labels.append(label)
-    if len({image.shape for image in images}) > 1:
-        raise UserError(
-            f"task '{task.name}' has images of several sizes; such tasks can be tuned by their features alone."
-        )
-    return Images(stack_images(images), np.asarray(labels, dtype=np.int64), keys)
+def _read(task: Task, split: str, held: Callable[[np.ndarray], np.ndarray], folder: Path) -> Images:
+    keys, labels = [], []
+
+    def images() -> Iterator[np.ndarray]:
+        for key, image, label in read_split(task, split):
+            keys.append(key)
+            labels.append(label)
+            yield held(image)
+
+    pixels = write_pixels(folder / f"{split}.pixels", images())
+    return Images(pixels, np.asarray(labels, dtype=np.int64), keys)

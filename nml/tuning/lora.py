@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from nml.encoders import LoadedEncoder
 from nml.errors import UserError
+from nml.tuning.images import blank_input
 
 PARAMETERS = {"rank": 8, "alpha": 8.0, "targets": "auto"}
 BOUNDS = {"rank": (0, None), "alpha": (0, None)}
@@ -130,15 +131,9 @@ def _layers_that_run(encoder: LoadedEncoder) -> list[str]:
     with ExitStack() as hooks:
         for layer in layers:
             hooks.enter_context(layer.register_forward_pre_hook(lambda module, inputs: ran.add(module)))
-        run_once(encoder)
+        with torch.no_grad():
+            encoder.features(blank_input(encoder))
     return [name for layer, name in layers.items() if layer in ran]
-
-
-@torch.no_grad()
-def run_once(encoder: LoadedEncoder) -> Tensor:
-    """Return the features of one black image [1, D]."""
-    device = next(encoder.module.parameters()).device
-    return encoder.features(encoder.transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8, device=device)))
 
 
 def _open_attention(module: nn.Module) -> None:

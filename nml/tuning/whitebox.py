@@ -16,7 +16,8 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,16 +32,18 @@ from nml import encoders
 from nml.artifacts import sha256_file
 from nml.devices import choose_device
 from nml.encoders import LoadedEncoder
+from nml.encoders.load import checkpoint_path
 from nml.errors import UserError
 from nml.plugins import COMMON_PARAMETERS, tuning_method
-from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
+from nml.pretraining.checkpoints import load_tensors, read_header, restore_training_state, save_tensors, training_state
 from nml.progress import Progress
 from nml.seeds import derive_seed
 from nml.tasks.task import open_task
 from nml.tuning import registry
 from nml.tuning.engine import HeadSpec, fit
 from nml.tuning.heads import BATCH_ORDER, generator, initialise
-from nml.tuning.images import Images, TaskImages, random_changes, read_images
+from nml.tuning.images import Images, TaskImages, blank_input, read_images
+from nml.tuning.views import Arrays, Views, views_for
 
 logger = logging.getLogger("nml")
 
@@ -84,6 +87,8 @@ class Tuning:
     open_encoder : callable
         Returns the encoder as it was pre-trained, a new copy each time.
     images : TaskImages
+    views : Views
+        How they become the encoder's input.
     progress_dir : Path
         Where the state is kept until all is done.
     fingerprint : str
@@ -99,6 +104,7 @@ class Tuning:
     parameters: Mapping[str, Any]
     open_encoder: Callable[[], LoadedEncoder]
     images: TaskImages
+    views: Views
     progress_dir: Path
     fingerprint: str = ""
 
@@ -176,17 +182,20 @@ def open_tuning(
     UserError
         If the encoder, the task or the method is not there, or a hyper-parameter is not allowed.
     """
-    opened = open_task(task)
     common = {name: hyperparameters[name] for name in COMMON_PARAMETERS}
     own = {name: value for name, value in hyperparameters.items() if name not in common}
+    opened, parameters = open_task(task), registry.complete(method, own)
+    preprocessing = read_header(checkpoint_path(address))["preprocessing"]
+    views = views_for(preprocessing, parameters["crop_scale"], parameters["flip"], choose_device())
     machine = f"{choose_device().type} {torch.get_num_threads()} threads torch {torch.__version__}"
     data = sha256_file(opened.path / "info.json")
     return Tuning(
         label=f"{method} {address} {task}",
         method=method,
-        parameters=registry.complete(method, own),
+        parameters=parameters,
         open_encoder=partial(encoders.load, address),
-        images=read_images(opened),
+        images=read_images(opened, views, progress_dir / "images"),
+        views=views,
         progress_dir=progress_dir,
         fingerprint=f"{encoders.identify(address)} {data} {code} {machine}",
         **common,
@@ -339,15 +348,9 @@ def _unfreeze(run: Tuning, encoder: LoadedEncoder, seed: int) -> None:
     for parameter in parameters:
         parameter.requires_grad_()
     with torch.enable_grad():
-        gradients = torch.autograd.grad(_features_of_one(encoder, run), parameters, allow_unused=True)
+        gradients = torch.autograd.grad(encoder.features(blank_input(encoder)).sum(), parameters, allow_unused=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.requires_grad_(gradient is not None)
-
-
-def _features_of_one(encoder: LoadedEncoder, run: Tuning) -> Tensor:
-    """Return the sum of the features of one training image."""
-    device = next(encoder.module.parameters()).device
-    return encoder.features(run.images.train.augmented(np.zeros(1, np.int64), encoder, device, None, 0)).sum()
 
 
 def _batch_norms(module: nn.Module) -> dict[nn.Module, float | None]:
@@ -359,7 +362,7 @@ def _initial_head(run: Tuning, seed: int) -> dict[str, Tensor]:
     """Return `weight` [D, C] and `bias` [C]: those that a linear probe starts from, or that it ends with."""
     if run.parameters["initial_head"] == "linear-probe":
         return _linear_probe(run, seed)
-    width = run.original.features(next(run.images.validation.batches(run.original, _device(run)))[:1]).shape[1]
+    width = run.original.features(blank_input(run.original)).shape[1]
     values = initialise("linear", width, run.images.num_classes, {}, [seed])
     return {"weight": values["weight"][0], "bias": values["bias"][0, 0]}
 
@@ -367,7 +370,7 @@ def _initial_head(run: Tuning, seed: int) -> dict[str, Tensor]:
 def _linear_probe(run: Tuning, seed: int) -> dict[str, Tensor]:
     """Return the head of a linear probe on the frozen features."""
     train, validation = run.images.train, run.images.validation
-    features = [_frozen_features(run, split) for split in (train, validation)]
+    features = [_frozen_features(run, train, are_whole=True), _frozen_features(run, validation, are_whole=False)]
     heads = fit(
         features[0],
         train.labels,
@@ -383,8 +386,8 @@ def _linear_probe(run: Tuning, seed: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _frozen_features(run: Tuning, split: Images) -> np.ndarray:
-    parts = [run.original.features(images).float().cpu() for images in split.batches(run.original, _device(run))]
+def _frozen_features(run: Tuning, split: Images, are_whole: bool) -> np.ndarray:
+    parts = [run.original.features(images).float().cpu() for images in split.batches(run.views, are_whole)]
     return torch.cat(parts).numpy()
 
 
@@ -414,17 +417,35 @@ def _train(run: Tuning, seed: int, state: State, file: Path) -> None:
 
 def _train_epoch(run: Tuning, seed: int, state: State, file: Path, progress: Progress) -> None:
     """Train to the end of the epoch that is under way; the last batch may be smaller."""
-    order = _order(seed, state.epoch, len(run.images.train.labels))
-    for step in range(state.step, run.steps_per_epoch):
-        started = time.perf_counter()
+    with closing(_batches(run, seed, state.epoch, state.step)) as batches:
+        for step in range(state.step, run.steps_per_epoch):
+            started = time.perf_counter()
+            _set_learning_rates(run, state.optimizer, state.epoch * run.steps_per_epoch + step)
+            labels, drawn, draws = next(batches)
+            state.loss += _train_step(run, state, labels, run.views.training_input(drawn, draws)) * len(labels)
+            state.step = step + 1
+            state.seconds += time.perf_counter() - started
+            progress.advance()
+            if state.step % CHECKPOINT_STEPS == 0 and state.step < run.steps_per_epoch:
+                _save(file, state, run.describe(seed))
+
+
+def _batches(run: Tuning, seed: int, epoch: int, first: int) -> Iterator[tuple[np.ndarray, Arrays, int]]:
+    """Yield labels, images as the host draws them, and the seed of their changes; the host is one batch ahead."""
+    train = run.images.train
+    order = _order(seed, epoch, len(train.labels))
+
+    def draw(step: int) -> tuple[np.ndarray, Arrays, int]:
         rows = order[step * run.batch_size :][: run.batch_size]
-        _set_learning_rates(run, state.optimizer, state.epoch * run.steps_per_epoch + step)
-        state.loss += _train_step(run, seed, state, rows) * len(rows)
-        state.step = step + 1
-        state.seconds += time.perf_counter() - started
-        progress.advance()
-        if state.step % CHECKPOINT_STEPS == 0 and state.step < run.steps_per_epoch:
-            _save(file, state, run.describe(seed))
+        draws = derive_seed(seed, "images", epoch, step)
+        return train.labels[rows], train.drawn(rows, run.views, draws), draws
+
+    with ThreadPoolExecutor(1) as ahead:
+        drawn = ahead.submit(draw, first)
+        for step in range(first + 1, run.steps_per_epoch):
+            batch, drawn = drawn.result(), ahead.submit(draw, step)
+            yield batch
+        yield drawn.result()
 
 
 def _order(seed: int, epoch: int, samples: int) -> np.ndarray:
@@ -442,15 +463,11 @@ def _set_learning_rates(run: Tuning, optimizer: torch.optim.Optimizer, step: int
         group["lr"] = group["peak"] * share
 
 
-def _train_step(run: Tuning, seed: int, state: State, rows: np.ndarray) -> float:
+def _train_step(run: Tuning, state: State, labels: np.ndarray, images: Tensor) -> float:
     """Take one optimiser step; return the loss."""
     network = state.network
-    draws = derive_seed(seed, "images", state.epoch, state.step)
-    change = random_changes(run.parameters["crop_scale"], run.parameters["flip"])
-    images = run.images.train.augmented(rows, network.encoder, network.device, change, draws)
-    labels = torch.from_numpy(run.images.train.labels[rows]).to(network.device)
     state.optimizer.zero_grad(set_to_none=True)
-    loss = backward(run, network, images, labels)
+    loss = backward(run, network, images, torch.from_numpy(labels).to(network.device))
     if not math.isfinite(loss):
         raise UserError(
             f"{run.label}: the loss became {loss} in epoch {state.epoch + 1}. "
@@ -491,7 +508,7 @@ def _finish_epoch(run: Tuning, state: State) -> None:
     """Validate, keep the network if it is the best so far (the earliest of equals), and log."""
     started = time.perf_counter()
     labels = run.images.validation.labels
-    predictions, _ = predict(state.network, run.images.validation)
+    predictions, _ = predict(run, state.network, run.images.validation)
     correct = int((predictions == labels).sum())
     if correct > state.best_correct:
         state.best = {name: tensor.clone() for name, tensor in state.network.state_dict().items()}
@@ -508,16 +525,16 @@ def _finish_epoch(run: Tuning, state: State) -> None:
 
 
 @torch.no_grad()
-def predict(network: Network, split: Images) -> tuple[np.ndarray, np.ndarray]:
+def predict(run: Tuning, network: Network, split: Images) -> tuple[np.ndarray, np.ndarray]:
     """Return the predicted classes int64 [N] and the features float32 [N, D] of a split."""
-    features = [network.encode(images) for images in split.batches(network.encoder, network.device)]
+    features = [network.encode(images) for images in split.batches(run.views)]
     predictions = [network.logits(part).argmax(dim=1) for part in features]
     return torch.cat(predictions).cpu().numpy(), torch.cat(features).cpu().numpy()
 
 
 def _result(run: Tuning, network: Network, state: State) -> TunedEncoder:
     return TunedEncoder(
-        {name: TunedSplit(*predict(network, split)) for name, split in run.images.tests.items()},
+        {name: TunedSplit(*predict(run, network, split)) for name, split in run.images.tests.items()},
         state.best_epoch,
         state.best_correct / len(run.images.validation.labels),
         network.trainable_parameters,

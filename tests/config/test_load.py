@@ -127,7 +127,7 @@ WRONG = {
     "parameter of what is not trained": ("methods.majority.weight", 3, "the key 'weight' does not exist", "nothing"),
     "layers that LoRA does not know": ("methods.lora.targets", "heads", "'heads' was given", "one of auto, attention"),
     "no share of the area": ("methods.lora.crop_scale", 2, "2 was given", "a number, at least 0.01, at most 1"),
-    "number for a switch": ("methods.lora.flip", 1, "1 was given", "true or false"),
+    "number for a method's switch": ("methods.lora.flip", 1, "1 was given", "true or false"),
     "rank for full fine-tuning": ("methods.ft.rank", 8, "the key 'rank' does not exist", "batch_norm"),
     "nothing for a method": ("methods.lp", None, "None was given", "a valid dictionary"),
 }

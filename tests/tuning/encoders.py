@@ -1,6 +1,7 @@
 """Small encoders of every family, and a small task of coloured images, as tuning gets them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import timm
@@ -12,9 +13,11 @@ from torchvision.models import VisionTransformer, resnet18
 
 from nml.encoders import LoadedEncoder
 from nml.pretraining.architectures import clip_mini, resnet_mini
-from nml.pretraining.images import normalise
+from nml.pretraining.inputs import input_transform
 from nml.tuning.images import Images, TaskImages
+from nml.tuning.pixels import write_pixels
 
+SQUASH = {"resize": "squash", "size": 32, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.5] * 3}
 TEXT = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
 
 
@@ -71,17 +74,18 @@ def make_encoder(family: str) -> LoadedEncoder:
         # Residual branches that begin at zero would hide what is in them.
         if name.endswith("weight") and not parameter.any():
             parameter.fill_(1)
-    return LoadedEncoder(family, module, lambda images: normalise(images, 32), features(module))
+    return LoadedEncoder(family, module, input_transform(SQUASH, torch.device("cpu")), features(module))
 
 
-def make_images(samples: int = 30) -> TaskImages:
-    """Return a task of three colours in noise, 16 pixels a side, with two test sets."""
+def make_images(folder: Path, samples: int = 30) -> TaskImages:
+    """Return a task of three colours in noise, 16 pixels a side, with two test sets, held in a folder."""
     random = np.random.default_rng(0)
     splits = []
     for split, count in (("train", samples), ("val", 12), ("test", 12), ("far", 9)):
         labels = np.arange(count) % 3
-        pixels = random.integers(0, 150, (count, 3, 16, 16), dtype=np.uint8)
-        pixels[np.arange(count), labels] += 60
-        splits.append(Images(torch.from_numpy(pixels), labels, [f"{split}{i}" for i in range(count)]))
+        pixels = random.integers(0, 150, (count, 16, 16, 3), dtype=np.uint8)
+        pixels[np.arange(count), :, :, labels] += 60
+        held = write_pixels(folder / f"{split}.pixels", pixels)
+        splits.append(Images(held, labels, [f"{split}{i}" for i in range(count)]))
     train, validation, test, far = splits
     return TaskImages("colours", 3, train, validation, {"test": test, "far": far}, {"test": "id", "far": "ood"})

@@ -12,9 +12,9 @@ from nml.errors import UserError
 from nml.pretraining.checkpoints import load_tensors
 from nml.tuning import registry, whitebox
 from nml.tuning.engine import HeadSpec, fit
-from nml.tuning.images import random_changes
+from nml.tuning.views import views_for
 from nml.tuning.whitebox import EncoderBatch, Network, Tuning, backward, predict, tune
-from tests.tuning.encoders import make_encoder, make_images
+from tests.tuning.encoders import SQUASH, make_encoder, make_images
 
 NO_CHANGE = {"crop_scale": 1, "flip": False}
 
@@ -32,7 +32,8 @@ def run(tmp_path):
             **(common | changes),
             parameters=registry.complete(method, own),
             open_encoder=lambda: make_encoder(family),
-            images=make_images(samples),
+            images=make_images(tmp_path / "images", samples),
+            views=views_for(SQUASH, own.get("crop_scale", 0.8), own.get("flip", True), torch.device("cpu")),
             progress_dir=tmp_path / "progress",
         )
 
@@ -63,7 +64,7 @@ def test_with_a_frozen_encoder_it_is_the_linear_probe(run, method, changes):
     tuned = tune(tuning, seed=5)
     network, images = make_encoder("timm-resnet"), tuning.images
     features = {
-        name: torch.cat([network.features(part) for part in split.batches(network, torch.device("cpu"))]).numpy()
+        name: torch.cat([network.features(part) for part in split.batches(tuning.views)]).numpy()
         for name, split in (("train", images.train), ("val", images.validation), *images.tests.items())
     }
     spec = HeadSpec("lp", 5, 0.01, 0.01, 4, 8)
@@ -169,7 +170,7 @@ def test_batch_norms_move_only_when_they_are_trained(run, mode):
     backward(tuning, network, torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 0]))
     assert torch.equal(network.encoder.module.bn1.running_mean, before) == (mode == "frozen")
     before = network.encoder.module.bn1.running_mean.clone()
-    predict(network, tuning.images.validation)
+    predict(tuning, network, tuning.images.validation)
     assert torch.equal(network.encoder.module.bn1.running_mean, before)
 
 
@@ -240,7 +241,7 @@ def test_a_head_may_start_from_the_linear_probe(run):
     tuning = run("ft", initial_head="linear-probe", family="resnet-mini")
     probed, random = Network(tuning, seed=1), Network(run("ft", family="resnet-mini"), seed=1)
     train = tuning.images.train
-    right = [(predict(network, train)[0] == train.labels).mean() for network in (probed, random)]
+    right = [(predict(tuning, network, train)[0] == train.labels).mean() for network in (probed, random)]
     assert right[0] > max(0.9, right[1])
 
 
@@ -259,20 +260,6 @@ def test_bfloat16_rounds_the_features_and_keeps_the_weights(run):
     assert {tensor.dtype for tensor in [rounded.encode(images), *rounded.trained, *rounded.head]} == {torch.float32}
 
 
-def test_the_crop_keeps_the_share_of_the_area():
-    assert random_changes(1, False) is None
-    assert random_changes(0.81, False).min_scale == pytest.approx(0.9)
-    assert random_changes(1, True).flip
-
-
-def test_images_change_with_the_seed_and_the_labels_do_not(run):
-    images, encoder = make_images().train, make_encoder("timm-resnet")
-    rows, change = np.arange(8), random_changes(0.5, True)
-    drawn = [images.augmented(rows, encoder, torch.device("cpu"), change, seed) for seed in (1, 1, 2)]
-    assert torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
-
-
 def test_the_progress_folder_is_all_that_is_written(run, tmp_path: Path):
     tune(run("lora"), seed=1)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["result.safetensors"]
+    assert [path.name for path in (tmp_path / "progress").rglob("*") if path.is_file()] == ["result.safetensors"]
