@@ -163,7 +163,7 @@ def features_code(wildcards):
 
 
 def method_files():
-    return [plugins.source_file("tuning/methods", name) for name in METHODS]
+    return [plugins.tuning_method(CONFIG.methods[name].method or name).file for name in METHODS]
 
 
 def hold_workflow_lock():

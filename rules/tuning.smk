@@ -14,8 +14,10 @@ rule tune:
     benchmark:
         "results/benchmarks/tune/{encoder}/{task}.jsonl"
     params:
-        methods=json.dumps({name: CONFIG.methods[name].model_dump() for name in METHODS}),
+        methods=json.dumps({name: CONFIG.methods[name].model_dump(exclude_none=True) for name in METHODS}),
         seeds=CONFIG.seeds,
+        fractions=list(CONFIG.fractions),
+        views=CONFIG.views,
         data=task_data,
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
         features="results/features/{encoder}/{task}",

@@ -24,7 +24,10 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskFeatures:
-    """All splits of a task under one encoder; `groups` names the group (`id`, `ood`, `source`) of each test set."""
+    """All splits of a task under one encoder; `groups` names the group (`id`, `ood`, `source`) of each test set.
+
+    `views` float32 [V, N, D] are all views of the training images where there are several; the first is `train`.
+    """
 
     task: str
     num_classes: int
@@ -32,6 +35,7 @@ class TaskFeatures:
     validation: Split
     tests: dict[str, Split]
     groups: dict[str, str]
+    views: np.ndarray | None = None
 
 
 def save_features(found: TaskFeatures, key: dict[str, Any], folder: Path) -> None:

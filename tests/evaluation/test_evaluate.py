@@ -40,7 +40,8 @@ def test_every_method_gets_cells_predictions_and_metadata(features, identity):
 def test_metadata_tell_how_each_seed_was_selected(features, identity):
     results = evaluate(features, METHODS, SEEDS, identity)
     found = results["nmtune"].metadata
-    expected = {"weight": 0.05, "k": 1, "width": 1.0}
+    factors = {"consistency": 1.0, "covariance": 1.0, "dominant_singular_value": 1.0}
+    expected = {"weight": 0.05, **factors, "k": 1, "width": 1.0, "depth": 2}
     common = {"learning_rate": 0.01, "weight_decay": 1e-4, "epochs": 3, "batch_size": 32}
     assert found["hyperparameters"] == {**common, **expected}
     assert set(found["selected_epoch"]) == set(found["validation_accuracy"]) == {"0", "1"}

@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from nml.errors import UserError
 from nml.tuning import engine
-from nml.tuning.engine import HeadSpec, fit
-from nml.tuning.heads import BATCH_ORDER, forward, generator, initialise
+from nml.tuning.engine import fit
+from nml.tuning.heads import BATCH_ORDER, HEADS, generator, initialise
+from nml.tuning.specs import HeadSpec
 
 LP = HeadSpec("lp", 0, learning_rate=0.1, epochs=6, batch_size=32)
 MLP = HeadSpec("mlp", 0, learning_rate=0.003, weight_decay=1e-4, epochs=6, batch_size=32)
@@ -23,12 +24,12 @@ MAJORITY = HeadSpec("majority", 0)
 
 
 def logits_of(heads, index: int, features: np.ndarray) -> torch.Tensor:
-    for members, parameters in heads.stacks:
-        if index in members:
-            row = members.index(index)
-            single = {name: value[row : row + 1] for name, value in parameters.items()}
-            return forward(single, torch.from_numpy(features)[None])[1][0]
-    raise AssertionError(index)
+    """Return the scores [N, C] that one of the heads gives."""
+    stack = next(stack for stack in heads.stacks if index in stack.members)
+    row = stack.rows[stack.members.index(index)]
+    with torch.no_grad():
+        single = {name: value[row : row + 1] for name, value in stack.parameters.items()}
+        return stack.scores(single, torch.from_numpy(features))[0]
 
 
 def test_every_head_gets_what_it_gets_alone(hard):
@@ -63,7 +64,7 @@ def test_linear_probing_follows_a_plain_torch_training_loop(hard, validation):
     """
     hard = replace(hard, val_x=hard.val_x[:validation], val_y=hard.val_y[:validation])
     spec = replace(LP, seed=5, learning_rate=0.01, weight_decay=0.1, epochs=4)
-    start = initialise("linear", hard.train_x.shape[1], hard.num_classes, {}, [5])
+    start = initialise(HEADS["linear"], hard.train_x.shape[1], hard.num_classes, {}, [5])
     layer = torch.nn.Linear(hard.train_x.shape[1], hard.num_classes)
     layer.load_state_dict({"weight": start["weight"][0].T, "bias": start["bias"][0, 0]})
     optimiser = torch.optim.AdamW(layer.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -157,11 +158,11 @@ def test_majority_breaks_ties_by_the_first_class(easy):
 
 def test_a_width_without_a_hidden_unit_is_refused():
     with pytest.raises(UserError, match=r"width 0\.1 leaves no hidden unit on features of 4 dimensions"):
-        initialise("mlp", 4, 10, {"width": 0.1}, [0])
+        initialise(HEADS["mlp"], 4, 10, {"width": 0.1, "depth": 2}, [0])
 
 
 def test_initial_weights_are_kaiming_uniform_and_biases_zero():
-    values = initialise("mlp", 400, 10, {"width": 0.5}, [3, 4])
+    values = initialise(HEADS["mlp"], 400, 10, {"width": 0.5, "depth": 2}, [3, 4])
     assert values["weight1"].shape == (2, 400, 200)
     assert values["weight2"].shape == (2, 200, 400)
     for name, fan_in in (("weight", 400), ("weight1", 400), ("weight2", 200)):
@@ -192,7 +193,7 @@ def test_denormal_handling_is_as_before_afterwards(easy):
         ({"batch_size": 0}, "batch_size"),
         ({"parameters": {"width": 0.001}}, "width"),
         ({"parameters": {"k": 1.5}}, "k is 1.5; it must be a whole number, at least 1"),
-        ({"parameters": {"depth": 3}}, "no parameter 'depth'"),
+        ({"parameters": {"deep": 3}}, "no parameter 'deep'"),
         ({"method": "nmtuning"}, "did you mean 'nmtune'"),
     ],
 )
