@@ -1,7 +1,7 @@
 """Multinomial logistic regression with an L2 penalty, to convergence, for many penalties at once.
 
 The objective of penalty weight l is f(W, b) = 1/n sum_i CE(x_i W + b, y_i) + l/2 ||W||^2; the intercepts b are free.
-With l = 1 / (C n) the minimum is that of scikit-learn's `LogisticRegression(C=C)`. It is found by L-BFGS (Nocedal and
+It is found by L-BFGS (Nocedal and
 Wright, algorithm 7.4), where all penalties share each pass over the samples, and with two changes of variables that the
 minimum does not see: the features count from their mean, and the initial Hessian is that of f at W = 0, which is
 known: S / K + l I with the covariance S of the features and K classes. Ill-conditioned features cost it no iterations.
@@ -21,7 +21,7 @@ HISTORY = 10
 LARGEST_ITERATIONS = 1000
 
 TOLERANCE = 1e-6
-"""The search ends where a Newton step would lower the objective by less than half of this, in nats."""
+"""The search ends where a quasi-Newton step would lower the objective by less than half of this share of it."""
 
 SUFFICIENT = 1e-4
 """Share of the decrease that the gradient promises which a step must bring (Armijo)."""
@@ -136,7 +136,7 @@ def _lbfgs(objective: Objective, precondition: Precondition, start: Tensor) -> T
         slope = _dot(state.gradient, direction)
         moved = _search(state, objective, direction, slope)
         found[:, state.members] = state.values
-        open_ones = (-slope > TOLERANCE) & moved
+        open_ones = (-slope > TOLERANCE * state.objective) & moved
         if not bool(open_ones.any()):
             break
         if not bool(open_ones.all()):

@@ -1,6 +1,6 @@
 """Logistic regression on the features with an L2 penalty, solved to convergence: a linear probe without a schedule.
 
-`C` is the inverse strength of the penalty, as scikit-learn's; the features are neither scaled nor centred.
+The minimum is that of scikit-learn's `LogisticRegression(C=C)`; the features are neither scaled nor centred.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,9 @@ BOUNDS = {"C": (1e-9, 1e9)}
 
 def fit(samples: TrainingSet, candidates: Sequence[Mapping[str, float]]) -> tuple[Callable, dict[str, Tensor]]:
     """Return the linear heads of all strengths."""
-    weight, bias = minimise(samples, [1 / (one["C"] * len(samples)) for one in candidates])
+    # Two classes have one vector of weights in scikit-learn: the difference of ours, which are each other's opposite.
+    vectors = 2 if samples.num_classes == 2 else 1
+    weight, bias = minimise(samples, [vectors / (one["C"] * len(samples)) for one in candidates])
     return _scores, {"weight": weight, "bias": bias}
 
 
