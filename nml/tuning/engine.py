@@ -24,7 +24,7 @@ from nml.tuning import registry
 from nml.tuning.data import Data, Rows, check_features, prepare
 from nml.tuning.heads import Parameters
 from nml.tuning.specs import HeadSpec, stacks_of
-from nml.tuning.training import train
+from nml.tuning.training import heads_at_once, train
 
 SECONDS_BETWEEN_LINES = 10.0
 """Least time between two lines of progress."""
@@ -155,7 +155,7 @@ def fit(
         training diverges and may not.
     """
     data = prepare(train_x, train_y, val_x, val_y, num_classes, subsets or {}, torch.device(device))
-    stacks = stacks_of(specs)
+    stacks = [piece for members in stacks_of(specs) for piece in _pieces(members, specs, data)]
     total = sum(specs[members[0]].epochs for members in stacks if tuning_method(specs[members[0]].method).trained)
     progress = Progress(label, total, unit="epochs", interval=SECONDS_BETWEEN_LINES)
     with _denormals_as_zero():
@@ -164,6 +164,13 @@ def fit(
     if not may_diverge:
         refuse_divergence(heads, range(len(specs)))
     return heads
+
+
+def _pieces(members: list[int], specs: Sequence[HeadSpec], data: Data) -> list[list[int]]:
+    """Return the heads of a stack, in pieces that are no larger than is good."""
+    first = specs[members[0]]
+    size = heads_at_once(first, data) if tuning_method(first.method).trained else len(members)
+    return [members[start : start + size] for start in range(0, len(members), min(size, len(members)))]
 
 
 def refuse_divergence(heads: FittedHeads, among: Sequence[int]) -> None:

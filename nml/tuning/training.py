@@ -1,6 +1,7 @@
 """Stacked heads of one method, trained by mini-batches together."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +19,20 @@ from nml.tuning import registry
 from nml.tuning.batch import Batch
 from nml.tuning.data import Data, TrainingSet
 from nml.tuning.heads import BATCH_ORDER, STATISTICS, VIEW_CHOICE, Parameters, generator, head_of, initialise
-from nml.tuning.optimiser import AdamW
+from nml.tuning.optimiser import AdamW, FusedAdamW
 from nml.tuning.specs import HeadSpec
 
 Scores = Callable[[Parameters, Tensor], Tensor]
+
+LARGE = 2**18
+"""Numbers of a head's largest tensor from which on the optimiser waits for memory; below, its kernel would gain nothing."""
+
+NUMBERS_AT_ONCE = 2**22
+"""Largest number of numbers in a stacked tensor on the CPU.
+
+The C library maps larger blocks anew at each allocation, and clearing their pages takes as long as the gradient that is
+put there. Stacking gains nothing for tensors of this size.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,16 @@ class TrainedStack:
     parameters: Parameters
     epochs: Tensor
     correct: Tensor
+
+
+def heads_at_once(spec: HeadSpec, data: Data) -> int:
+    """Return how many heads like this one to stack."""
+    if data.device.type != "cpu":
+        return sys.maxsize
+    method, own = registry.load(spec.method), registry.complete(spec.method, spec.parameters)
+    head = head_of(tuning_method(spec.method), method)
+    one = initialise(head, data.train.dimensions, data.num_classes, own, [spec.seed])
+    return max(1, NUMBERS_AT_ONCE // max(value.numel() for value in one.values()))
 
 
 def train(
@@ -86,7 +107,7 @@ class _Run:
     views: int
     parameters: Parameters
     trained: list[Tensor]
-    optimiser: AdamW
+    optimiser: AdamW | FusedAdamW
     samples: TrainingSet
     batch_size: int
 
@@ -110,10 +131,11 @@ def _run(specs: Sequence[HeadSpec], data: Data) -> _Run:
     return _Run(method, head, own, declared.views, parameters, trained, optimiser, samples, first.batch_size)
 
 
-def _optimiser(specs: Sequence[HeadSpec], trained: list[Tensor], samples: int) -> AdamW:
+def _optimiser(specs: Sequence[HeadSpec], trained: list[Tensor], samples: int) -> AdamW | FusedAdamW:
+    kind = FusedAdamW if max(value[0].numel() for value in trained) >= LARGE else AdamW
     learning_rates = trained[0].new_tensor([spec.learning_rate for spec in specs])
     weight_decays = trained[0].new_tensor([spec.weight_decay for spec in specs])
-    return AdamW(trained, learning_rates, weight_decays, specs[0].epochs * -(-samples // specs[0].batch_size))
+    return kind(trained, learning_rates, weight_decays, specs[0].epochs * -(-samples // specs[0].batch_size))
 
 
 def _plans(specs: Sequence[HeadSpec], run: _Run) -> Iterator[tuple[Tensor, Tensor]]:

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
 from nml.errors import UserError
-from nml.tuning import engine, registry
+from nml.tuning import engine, registry, training
 from nml.tuning.engine import fit
 from nml.tuning.heads import BATCH_ORDER, HEADS, generator, initialise
 from nml.tuning.losses import cross_entropy
@@ -58,6 +58,20 @@ def test_a_run_repeats_bit_for_bit(hard):
     first, second = (fit(*hard.training, [LP, NMTUNE]) for _ in range(2))
     for index in range(2):
         assert torch.equal(logits_of(first, index, hard.test_x), logits_of(second, index, hard.test_x))
+
+
+def test_large_heads_get_what_small_ones_get(hard, monkeypatch):
+    """Those that are trained in pieces, with the fused optimiser."""
+    specs = [replace(spec, seed=seed) for spec in (LP, NMTUNE, RELEASED) for seed in range(3)]
+    plain = fit(*hard.training, specs)
+    monkeypatch.setattr(training, "LARGE", 1)
+    monkeypatch.setattr(training, "NUMBERS_AT_ONCE", 400)
+    pieces = fit(*hard.training, specs)
+    assert [len(stack.members) for stack in pieces.stacks] == [3, 2, 1, 1, 1, 1]
+    for index in range(len(specs)):
+        torch.testing.assert_close(
+            logits_of(plain, index, hard.test_x), logits_of(pieces, index, hard.test_x), rtol=0.01, atol=0.01
+        )
 
 
 def test_seeds_differ(hard):
