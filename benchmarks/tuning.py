@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nml.tuning.engine import HeadSpec, fit
+from nml.tuning.engine import fit
+from nml.tuning.specs import HeadSpec
 
 SAMPLES, VALIDATION, EPOCHS, SEEDS = 1000, 250, 30, range(3)
 SIZES = [(128, 20), (128, 200), (256, 20), (256, 200)]

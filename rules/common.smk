@@ -24,7 +24,7 @@ except UserError as error:
 
 METHODS = sorted(CONFIG.methods)
 # Methods on features share a job; each that changes the encoder has its own.
-ENCODER_METHODS = [name for name in METHODS if plugins.tuning_method(name).encoder != plugins.FROZEN]
+ENCODER_METHODS = [name for name in METHODS if plugins.changes_encoder(CONFIG.methods[name].method or name)]
 HEAD_METHODS = [name for name in METHODS if name not in ENCODER_METHODS]
 ENCODERS = encoders_of(CONFIG)
 CELLS = [str(cell_path(e, task, method)) for e in ENCODERS for task in CONFIG.tasks for method in METHODS]
@@ -176,11 +176,12 @@ def features_code(wildcards):
 
 
 def method_files(methods):
-    return [plugins.source_file("tuning/methods", name) for name in methods]
+    return [plugins.tuning_method(CONFIG.methods[name].method or name).file for name in methods]
 
 
 def hyperparameters(wildcards):
-    return lookup(CONFIG.methods, wildcards.method, "method in the configuration").model_dump_json()
+    entry = lookup(CONFIG.methods, wildcards.method, "method in the configuration")
+    return entry.model_dump_json(exclude_none=True)
 
 
 def tune_encoder_code(wildcards):

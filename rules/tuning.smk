@@ -14,8 +14,10 @@ rule tune:
     benchmark:
         "results/benchmarks/tune/{encoder}/{task}.jsonl"
     params:
-        methods=json.dumps({name: CONFIG.methods[name].model_dump() for name in HEAD_METHODS}),
+        methods=json.dumps({name: CONFIG.methods[name].model_dump(exclude_none=True) for name in HEAD_METHODS}),
         seeds=CONFIG.seeds,
+        fractions=list(CONFIG.fractions),
+        views=CONFIG.views,
         data=task_data,
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
         features="results/features/{encoder}/{task}",
@@ -43,6 +45,7 @@ rule tune_encoder:
     params:
         hyperparameters=hyperparameters,
         seeds=CONFIG.seeds,
+        fractions=list(CONFIG.fractions),
         data=task_data,
         # Not a declared output, so that it survives a kill and the next try resumes from it.
         progress="results/progress/tuning/{encoder}/{task}/{method}",

@@ -73,7 +73,11 @@ def test_the_paper_methods_are_there() -> None:
     methods = plugins.tuning_methods()
     assert {"majority", "lp", "mlp", "nmtune"} <= methods.keys()
     assert not methods["majority"].trained
-    assert methods["nmtune"].parameters == {"weight": 0.01, "k": 1, "width": 1.0}
+    defaults = methods["nmtune"].parameters
+    assert (defaults["weight"], defaults["k"], defaults["width"], defaults["depth"]) == (0.01, 1, 1.0, 2)
+    released = methods["nmtune-released"].parameters
+    factors = [released[name] for name in ("consistency", "covariance", "dominant_singular_value")]
+    assert (factors, released["k"], released["width"]) == ([1.0, 0.04, 0.001], 5, 4.0)
 
 
 def test_methods_that_change_the_encoder_have_what_goes_with_that() -> None:
@@ -107,8 +111,18 @@ def test_the_name_of_a_noise_kind_can_be_read_back_from_an_address() -> None:
 def test_a_method_is_described_by_its_file(tmp_path: Path) -> None:
     (tmp_path / "my_method.py").write_text(METHOD)
     (tmp_path / "_helper.py").write_text("")
-    spec = plugins.MethodSpec("my-method", True, "linear", {"weight": 0.5}, {"weight": (0, 1)})
+    file = "nml/tuning/methods/my_method.py"
+    spec = plugins.MethodSpec("my-method", True, "linear", {"weight": 0.5}, {"weight": (0, 1)}, file=file)
     assert plugins.read_methods(tmp_path) == {"my-method": spec}
+
+
+def test_a_method_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "my_method.py"
+    path.write_text(METHOD + 'PER_HEAD = ("weight",)\nVIEWS = 2\n')
+    spec = plugins.tuning_method(str(path))
+    assert (spec.parameters, spec.per_head, spec.views, spec.file) == ({"weight": 0.5}, ("weight",), 2, str(path))
+    with pytest.raises(UserError, match=r"there is no file .*nowhere\.py"):
+        plugins.tuning_method(str(tmp_path / "nowhere.py"))
 
 
 @pytest.mark.parametrize(
@@ -116,9 +130,12 @@ def test_a_method_is_described_by_its_file(tmp_path: Path) -> None:
     [
         ("TRAINED = True\n", "", "TRAINED"),
         ('{"weight": 0.5}', 'dict(weight="no literal")', "PARAMETERS"),
-        ('"linear"', '"conv"', "allowed: constant, linear, mlp"),
-        ('"linear"', '"constant"', "not trained"),
+        ('"linear"', '"conv"', "allowed: linear, mlp, residual-mlp, own"),
+        ("TRAINED = True", "TRAINED = False", "only trained methods have a head"),
         ('"linear"', '"mlp"', "width"),
+        ("TRAINED", 'PER_HEAD = ("k",)\nTRAINED', "PER_HEAD names k, which PARAMETERS has not"),
+        ("TRAINED", 'PER_HEAD = "weight"\nTRAINED', "PER_HEAD = <a literal of type tuple>"),
+        ("TRAINED", "VIEWS = 3\nTRAINED", "VIEWS is 3; allowed: 1 or 2"),
         ('"weight"', '"epochs"', "leave it out"),
         ("0.5", '"half"', "must be a finite number"),
         ("0.5", "True", "must be a finite number"),

@@ -25,7 +25,7 @@ with job(snakemake):
     seeds = {
         seed: derive_seed(encoder.recipe, f"s{encoder.seed}", wildcards.task, seed) for seed in range(params.seeds)
     }
-    result = evaluate_encoder(run, seeds, encoder.identity())
+    result = evaluate_encoder(run, seeds, encoder.identity(), params.fractions)
     path = Path(snakemake.output.cell)
     write_parquet(path, result.cells, CELL_SCHEMA)
     write_parquet(path.with_suffix(".predictions.parquet"), result.predictions, PREDICTIONS_SCHEMA)

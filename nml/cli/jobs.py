@@ -78,8 +78,9 @@ def _encoder_job(encoder: Encoder) -> Job:
 def _tuning_jobs(config: Config, encoder: Encoder, task: str) -> Iterator[Job]:
     """Yield the job of all methods on features, and one for each method that changes the encoder."""
     pair = f"{encoder}/{task}"
-    alone = [name for name in sorted(config.methods) if plugins.tuning_method(name).encoder != plugins.FROZEN]
-    together = [name for name in sorted(config.methods) if name not in alone]
+    names = sorted(config.methods)
+    alone = [name for name in names if plugins.changes_encoder(config.methods[name].method or name)]
+    together = [name for name in names if name not in alone]
     yield Job("tune", pair, (*_cell_files(encoder, task, together), str(spectrum_path(encoder, task))))
     for name in alone:
         yield Job("tune_encoder", f"{pair}/{name}", _cell_files(encoder, task, [name]))

@@ -1,7 +1,7 @@
 """The images of a task for tuning an encoder: decoded once, held on disk, and changed anew in every training step."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nml.encoders import LoadedEncoder
+from nml.tasks.fractions import fraction_indices
 from nml.tasks.task import Task, read_split
 from nml.tuning.pixels import Pixels, write_pixels
 from nml.tuning.views import Arrays, Views
@@ -49,6 +50,12 @@ class TaskImages:
     validation: Images
     tests: dict[str, Images]
     groups: dict[str, str]
+
+    def part(self, percent: int) -> "TaskImages":
+        """Return the task with a percentage of the training images of each class, those that heads are tuned on."""
+        rows = fraction_indices(self.train.labels, self.train.keys, percent)
+        keys = [self.train.keys[row] for row in rows.tolist()]
+        return replace(self, train=Images(self.train.pixels.chosen(rows), self.train.labels[rows], keys))
 
 
 def read_images(task: Task, views: Views, folder: Path) -> TaskImages:

@@ -11,18 +11,19 @@ from nml.corpora.disk import full_disk_named
 class Pixels:
     """Images uint8 [H, W, 3] by their place in a file that `write_pixels` wrote."""
 
-    def __init__(self, file: Path, shapes: list[tuple[int, int, int]]) -> None:
-        self.shapes = shapes
-        self.ends = np.cumsum([height * width * depth for height, width, depth in shapes])
-        self.bytes = np.memmap(file, dtype=np.uint8, mode="r")
+    def __init__(self, content: np.ndarray, ends: np.ndarray, shapes: np.ndarray) -> None:
+        self.content, self.ends, self.shapes = content, ends, shapes
 
     def __len__(self) -> int:
         return len(self.shapes)
 
     def __getitem__(self, place: int) -> np.ndarray:
-        shape = self.shapes[place]
-        end = int(self.ends[place])
-        return self.bytes[end - int(np.prod(shape)) : end].reshape(shape)
+        end = self.ends[place]
+        return self.content[end - self.shapes[place].prod() : end].reshape(self.shapes[place])
+
+    def chosen(self, rows: np.ndarray) -> "Pixels":
+        """Return some of the images, in the same file."""
+        return Pixels(self.content, self.ends[rows], self.shapes[rows])
 
 
 def write_pixels(file: Path, images: Iterable[np.ndarray]) -> Pixels:
@@ -39,4 +40,5 @@ def write_pixels(file: Path, images: Iterable[np.ndarray]) -> Pixels:
         for image in images:
             out.write(np.ascontiguousarray(image))
             shapes.append(image.shape)
-    return Pixels(file, shapes)
+    sizes = np.asarray(shapes, dtype=np.int64).reshape(-1, 3)
+    return Pixels(np.memmap(file, dtype=np.uint8, mode="r"), np.cumsum(sizes.prod(axis=1)), sizes)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,11 @@ from nml.progress import Progress
 from nml.seeds import derive_seed
 from nml.tasks.task import open_task
 from nml.tuning import registry
-from nml.tuning.engine import HeadSpec, fit
-from nml.tuning.heads import BATCH_ORDER, generator, initialise
+from nml.tuning.data import ALL
+from nml.tuning.engine import fit
+from nml.tuning.heads import BATCH_ORDER, generator, initialise, linear
 from nml.tuning.images import Images, TaskImages, blank_input, read_images
+from nml.tuning.specs import HeadSpec
 from nml.tuning.views import Arrays, Views, views_for
 
 logger = logging.getLogger("nml")
@@ -81,7 +83,8 @@ class Tuning:
     ----------
     label : str
         What the lines of progress start with.
-    method : str
+    name, method : str
+        The entry of the configuration, and the method that it is or is a variant of.
     parameters : mapping
         The method's own hyper-parameters, all of them.
     open_encoder : callable
@@ -93,9 +96,12 @@ class Tuning:
         Where the state is kept until all is done.
     fingerprint : str
         Names everything else that shapes the result: encoder, data, code, threads.
+    fraction : int
+        Percent of the task's training images, per class, that `images` has.
     """
 
     label: str
+    name: str
     method: str
     learning_rate: float
     weight_decay: float
@@ -107,6 +113,13 @@ class Tuning:
     views: Views
     progress_dir: Path
     fingerprint: str = ""
+    fraction: int = ALL
+
+    def on(self, fraction: int) -> "Tuning":
+        """Return the same on a percentage of the training images of each class."""
+        if fraction == self.fraction:
+            return self
+        return replace(self, images=self.images.part(fraction), fraction=fraction)
 
     @property
     def micro_batch_size(self) -> int:
@@ -123,7 +136,7 @@ class Tuning:
 
     def describe(self, seed: int) -> str:
         """Name all that shapes the result of a seed; a state of another description is not resumed."""
-        own = (self.method, self.learning_rate, self.weight_decay, self.epochs, self.batch_size)
+        own = (self.method, self.learning_rate, self.weight_decay, self.epochs, self.batch_size, self.fraction)
         return f"{own} {sorted(self.parameters.items())} {seed} {self.fingerprint}"
 
 
@@ -163,16 +176,16 @@ class TunedEncoder:
         return sum(row["seconds"] for row in self.log)
 
 
-def open_tuning(
-    address: str, task: str, method: str, hyperparameters: Mapping[str, Any], progress_dir: Path, code: str
-) -> Tuning:
+def open_tuning(address: str, task: str, name: str, values: Mapping[str, Any], progress_dir: Path, code: str) -> Tuning:
     """Return what tuning an encoder on a task of the catalogue needs.
 
     Parameters
     ----------
-    address, task, method : str
-    hyperparameters : mapping
-        The common ones (learning_rate, weight_decay, epochs, batch_size), and the method's own.
+    address, task, name : str
+        Of the encoder, the task, and the entry of the methods.
+    values : mapping
+        `method`, of which the name is a variant (if not given, the name is the method's); the common hyper-parameters
+        (learning_rate, weight_decay, epochs, batch_size) and the method's own.
     progress_dir : Path
     code : str
         A hash of all code that shapes the result.
@@ -182,15 +195,17 @@ def open_tuning(
     UserError
         If the encoder, the task or the method is not there, or a hyper-parameter is not allowed.
     """
-    common = {name: hyperparameters[name] for name in COMMON_PARAMETERS}
-    own = {name: value for name, value in hyperparameters.items() if name not in common}
+    method = values.get("method", name)
+    common = {key: values[key] for key in COMMON_PARAMETERS}
+    own = {key: value for key, value in values.items() if key not in (*common, "method")}
     opened, parameters = open_task(task), registry.complete(method, own)
     preprocessing = read_header(checkpoint_path(address))["preprocessing"]
     views = views_for(preprocessing, parameters["crop_scale"], parameters["flip"], choose_device())
     machine = f"{choose_device().type} {torch.get_num_threads()} threads torch {torch.__version__}"
     data = sha256_file(opened.path / "info.json")
     return Tuning(
-        label=f"{method} {address} {task}",
+        label=f"{name} {address} {task}",
+        name=name,
         method=method,
         parameters=parameters,
         open_encoder=partial(encoders.load, address),
@@ -216,7 +231,7 @@ def tune(run: Tuning, seed: int) -> TunedEncoder:
     UserError
         If the loss is not finite, or the encoder has no layer that the method could adapt.
     """
-    folder = run.progress_dir / f"{seed:x}"
+    folder = run.progress_dir / f"{run.fraction}-{seed:x}"
     if (made := _read_result(folder / RESULT, run.describe(seed))) is not None:
         return made
     with _repeatable():
@@ -363,7 +378,7 @@ def _initial_head(run: Tuning, seed: int) -> dict[str, Tensor]:
     if run.parameters["initial_head"] == "linear-probe":
         return _linear_probe(run, seed)
     width = run.original.features(blank_input(run.original)).shape[1]
-    values = initialise("linear", width, run.images.num_classes, {}, [seed])
+    values = initialise(linear, width, run.images.num_classes, {}, [seed])
     return {"weight": values["weight"][0], "bias": values["bias"][0, 0]}
 
 
@@ -381,7 +396,7 @@ def _linear_probe(run: Tuning, seed: int) -> dict[str, Tensor]:
         device=str(_device(run)),
         label=f"{run.label} linear probe",
     )
-    parameters = heads.stacks[0][1]
+    parameters = heads.stacks[0].parameters
     return {"weight": parameters["weight"][0].detach().clone(), "bias": parameters["bias"][0, 0].detach().clone()}
 
 
@@ -471,7 +486,7 @@ def _train_step(run: Tuning, state: State, labels: np.ndarray, images: Tensor) -
     if not math.isfinite(loss):
         raise UserError(
             f"{run.label}: the loss became {loss} in epoch {state.epoch + 1}. "
-            f"Lower methods.{run.method}.learning_rate (now {run.learning_rate})."
+            f"Lower methods.{run.name}.learning_rate (now {run.learning_rate})."
         )
     state.optimizer.step()
     return loss

@@ -52,6 +52,23 @@ def test_a_cell_has_every_test_set_and_seed(here, method):
     assert 0 < about["spectra"]["test-far"]["dominant_ratio"] <= 1
 
 
+def test_variants_and_fractions_have_their_rows(here):
+    values = VALUES | {"method": "lora", "rank": 2}
+    run = open_tuning(str(ENCODER), "tiny-domains", "lora-r2", values, here / "progress", "code")
+    half = run.on(50)
+    assert len(half.images.train.pixels) == len(half.images.train.labels) == 6
+    assert run.on(100) is run
+    result = evaluate_encoder(run, {0: 17}, ENCODER.identity(), [50, 100])
+    assert set(result.cells["method"]) == {"lora-r2"}
+    assert set(zip(result.predictions["fraction"], result.predictions["test_set"], strict=True)) == {
+        (part, test) for part in (50, 100) for test in ("test", "test-far")
+    }
+    assert result.metadata["method"] == "lora"
+    assert set(result.metadata["fractions"]) == {"50", "100"}
+    alone = evaluate_encoder(run, {0: 17}, ENCODER.identity(), [50])
+    assert alone.metadata["log"] == result.metadata["fractions"]["50"]["log"]
+
+
 def test_another_task_or_code_is_not_resumed(here):
     def description(code: str) -> str:
         return open_tuning(str(ENCODER), "tiny-domains", "ft", VALUES, here / "progress", code).describe(0)

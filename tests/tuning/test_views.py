@@ -32,6 +32,9 @@ def test_images_of_any_sizes_are_read_back_from_their_file(tmp_path):
     assert len(held) == 3
     for place in (2, 0, 1):
         np.testing.assert_array_equal(held[place], images[place])
+    some = held.chosen(np.array([2, 1]))
+    assert len(some) == 2
+    np.testing.assert_array_equal(some[1], images[1])
     assert (tmp_path / "new" / "x.pixels").stat().st_size == 3 * (35 + 18 + 1)
 
 

@@ -11,7 +11,8 @@ import torch
 from nml.errors import UserError
 from nml.pretraining.checkpoints import load_tensors
 from nml.tuning import registry, whitebox
-from nml.tuning.engine import HeadSpec, fit
+from nml.tuning.engine import fit
+from nml.tuning.specs import HeadSpec
 from nml.tuning.views import views_for
 from nml.tuning.whitebox import EncoderBatch, Network, Tuning, backward, predict, tune
 from tests.tuning.encoders import SQUASH, make_encoder, make_images
@@ -28,6 +29,7 @@ def run(tmp_path):
         own = {key: changes.pop(key) for key in list(changes) if key not in common}
         return Tuning(
             label=f"{method} {family}",
+            name=method,
             method=method,
             **(common | changes),
             parameters=registry.complete(method, own),
@@ -213,7 +215,7 @@ def test_a_finished_seed_is_not_tuned_again_and_one_of_another_description_is(ru
 
 def test_a_damaged_state_is_passed_over(run):
     tuning = run("lora")
-    folder = tuning.progress_dir / "2"
+    folder = tuning.progress_dir / "100-2"
     folder.mkdir(parents=True)
     (folder / "state.safetensors").write_bytes(b"half a file")
     assert tune(tuning, seed=2).epoch >= 1
