@@ -260,7 +260,7 @@ class Network:
         self.trained = [p for p in self.encoder.module.parameters() if p.requires_grad]
         self.norms = _batch_norms(self.encoder.module) if run.parameters["batch_norm"] == "trained" else {}
         self.features = torch.compile(self.encoder.features) if run.parameters["compile"] else self.encoder.features
-        head = _initial_head(run, seed)
+        head = _initial_head(run, self.encoder, seed)
         self.weight, self.bias = (head[name].to(self.device).requires_grad_() for name in ("weight", "bias"))
 
     @property
@@ -373,11 +373,12 @@ def _batch_norms(module: nn.Module) -> dict[nn.Module, float | None]:
     return {part: part.momentum for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)}
 
 
-def _initial_head(run: Tuning, seed: int) -> dict[str, Tensor]:
+def _initial_head(run: Tuning, encoder: LoadedEncoder, seed: int) -> dict[str, Tensor]:
     """Return `weight` [D, C] and `bias` [C]: those that a linear probe starts from, or that it ends with."""
     if run.parameters["initial_head"] == "linear-probe":
         return _linear_probe(run, seed)
-    width = run.original.features(blank_input(run.original)).shape[1]
+    with torch.no_grad():
+        width = encoder.features(blank_input(encoder)).shape[1]
     values = initialise(linear, width, run.images.num_classes, {}, [seed])
     return {"weight": values["weight"][0], "bias": values["bias"][0, 0]}
 

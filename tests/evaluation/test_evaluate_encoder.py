@@ -15,6 +15,8 @@ from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA
 from nml.evaluation.evaluate_encoder import evaluate_encoder
 from nml.grid import Encoder, encoder_dir
 from nml.pretraining.control import initialise
+from nml.tasks.task import open_task, read_split
+from nml.tuning.views import PhotographViews
 from nml.tuning.whitebox import open_tuning
 
 torch.set_num_threads(1)
@@ -67,6 +69,23 @@ def test_variants_and_fractions_have_their_rows(here):
     assert set(result.metadata["fractions"]) == {"50", "100"}
     alone = evaluate_encoder(run, {0: 17}, ENCODER.identity(), [50])
     assert alone.metadata["log"] == result.metadata["fractions"]["50"]["log"]
+
+
+def test_photographs_are_tuned_on_as_the_encoder_takes_them(tiny_corpus, tiny_task, tmp_path, monkeypatch):
+    how = {"size": 32, "test_crop": 0.9}
+    recipe = Recipe(**RECIPE | {"architecture": "timm/test_vit", "image_transform": how})
+    initialise(ENCODER, open_corpus("tiny"), recipe, tmp_path / encoder_dir(ENCODER))
+    monkeypatch.chdir(tmp_path)
+    values = VALUES | {"initial_head": "linear-probe", "micro_batch_size": 2}
+    run = open_tuning(str(ENCODER), "tiny-domains", "lora-nmtune", values, tmp_path / "progress", "code")
+    assert isinstance(run.views, PhotographViews)
+    assert run.images.validation.pixels[0].shape == (32, 32, 3)
+    result = evaluate_encoder(run, {0: 17}, ENCODER.identity())
+    assert all(np.isfinite(result.cells["value"]))
+    images = [image for _, image, _ in read_split(open_task("tiny-domains"), "val")]
+    features = run.original.features(run.original.transform(images))
+    (held,) = run.images.validation.batches(run.views)
+    torch.testing.assert_close(run.original.features(held), features)
 
 
 def test_another_task_or_code_is_not_resumed(here):
