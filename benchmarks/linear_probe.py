@@ -25,7 +25,7 @@ DECAYS = [0.0, 0.0001, 0.01, 0.1]
 
 
 def make_features() -> list[np.ndarray]:
-    """Return features and labels of training, validation and test; as of encoders, with a mean and a falling spectrum."""
+    """Return features and labels of three splits; as of encoders, with a mean and a falling spectrum."""
     random = np.random.default_rng(0)
     mixing = random.normal(size=(WIDTH, WIDTH)) * np.arange(1, WIDTH + 1)[:, None] ** -0.5 / 4
     centres, arrays = random.normal(size=(CLASSES, WIDTH)), []
