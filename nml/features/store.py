@@ -65,7 +65,7 @@ def stored_key(folder: Path) -> dict[str, Any] | None:
 def load_features(folder: Path) -> TaskFeatures:
     """Read what `save_features` wrote."""
     meta = read_json(folder / "meta.json")
-    features = _map(folder / "features.safetensors")
+    features = map_arrays(folder / "features.safetensors")
     views = features["train"] if features["train"].ndim == 3 else None
     if views is not None:
         features["train"] = views[0]
@@ -95,7 +95,7 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             np.ascontiguousarray(array, dtype="<f4").tofile(file)
 
 
-def _map(path: Path) -> dict[str, np.ndarray]:
+def map_arrays(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a safetensors file by name, read-only: what is not looked at is never read."""
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")

@@ -47,9 +47,9 @@ class Rows:
         """Return the rows int64 [...] as float32 [..., D] on the device."""
         return self.home[rows.to(self.home.device)].to(self.device, non_blocking=True)
 
-    def chunks(self, size: int = ROWS_AT_ONCE) -> Iterator[Tensor]:
-        """Yield all rows in order, at most `size` at once, on the device."""
-        for chunk in self.home.split(size):
+    def chunks(self, size: int = ROWS_AT_ONCE, end: int | None = None) -> Iterator[Tensor]:
+        """Yield the rows in order, all or up to `end`, at most `size` at once, on the device."""
+        for chunk in self.home[:end].split(size):
             yield chunk.to(self.device)
 
 
@@ -88,6 +88,10 @@ class TrainingSet:
 
     def chunks(self, size: int = ROWS_AT_ONCE) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the plain features [b, D] and the labels [b] of all samples in order, on the device."""
+        if len(self) == self.split_size:
+            # In place: to gather rows is to copy them.
+            yield from zip(self.rows.chunks(size, self.split_size), self.labels.split(size), strict=True)
+            return
         for places, labels in zip(self.places.split(size), self.labels.split(size), strict=True):
             yield self.rows.gather(places), labels
 

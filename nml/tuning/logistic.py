@@ -74,9 +74,10 @@ def _preconditioner(covariance: Tensor, penalties: Tensor, num_classes: int) -> 
     least = 1e-4 * curvature.diagonal().mean() + torch.finfo(torch.float32).tiny
     eye = torch.eye(len(covariance), device=covariance.device)
     factors = torch.stack([torch.linalg.cholesky(curvature + (penalty + least) * eye) for penalty in penalties])
+    inverses = torch.cholesky_inverse(factors)
 
     def divide(gradient: Tensor, members: Tensor) -> Tensor:
-        slopes = torch.cholesky_solve(gradient[:-1].transpose(0, 1), factors[members]).transpose(0, 1)
+        slopes = torch.bmm(inverses[members], gradient[:-1].transpose(0, 1)).transpose(0, 1)
         return torch.cat([slopes, gradient[-1:] * num_classes])
 
     return divide

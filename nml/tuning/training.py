@@ -25,7 +25,7 @@ from nml.tuning.specs import HeadSpec
 Scores = Callable[[Parameters, Tensor], Tensor]
 
 LARGE = 2**18
-"""Numbers of a head's largest tensor from which on the optimiser waits for memory; below, its kernel would gain nothing."""
+"""Numbers of a head's largest tensor from which on the optimiser waits for memory; below, a fused one gains nothing."""
 
 NUMBERS_AT_ONCE = 2**22
 """Largest number of numbers in a stacked tensor on the CPU.

@@ -8,7 +8,7 @@ import numpy as np
 
 from nml.features.store import Split, TaskFeatures, save_features
 
-ROWS, WIDTH = 80_000, 384
+ROWS, WIDTH = 40_000, 384
 
 FIT = """
 import resource, sys
@@ -23,8 +23,8 @@ torch.set_num_threads(1)
 def run(task):
     train, val = task.train, task.validation
     rate = dict(learning_rate=0.1, epochs=1, batch_size=256)
-    specs = [HeadSpec("lp", seed, **rate) for seed in range(2)] + [HeadSpec("mlp", 0, **rate), HeadSpec("logreg", 0)]
-    specs += [HeadSpec("lp", 0, **rate, fraction=50)]
+    specs = [HeadSpec("lp", seed, **rate) for seed in range(2)] + [HeadSpec("mlp", 0, **rate)]
+    specs += [HeadSpec("logreg", 0, fraction=50)]
     half = {50: range(0, len(train.labels), 2)}
     heads = fit(train.features, train.labels, val.features, val.labels, task.num_classes, specs, subsets=half)
     return heads.predict(task.tests["test"].features)
@@ -45,9 +45,9 @@ def write(folder: Path, rows: int) -> None:
 
 
 def test_mapped_features_are_not_copied(tmp_path):
-    """Resident at the most: the 117 MB of the file, which the system may drop, and what fits into two chunks of rows."""
+    """Resident at the most: the 59 MB of the file, which the system may drop, and a few chunks of rows."""
     write(tmp_path / "small", 9_000)
     write(tmp_path / "large", ROWS)
     done = subprocess.run([sys.executable, "-c", FIT, str(tmp_path)], capture_output=True, text=True, check=True)
     size = ROWS * WIDTH * 4 / 2**20
-    assert float(done.stdout) < 1.4 * size
+    assert float(done.stdout) < 1.5 * size
