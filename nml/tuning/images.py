@@ -1,7 +1,7 @@
 """The images of a task for tuning an encoder: decoded once, held on disk, and changed anew in every training step."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,10 @@ class Images:
 
 @dataclass(frozen=True)
 class TaskImages:
-    """All splits of a task; `groups` names the group (`id`, `ood`, `source`) of each test set."""
+    """All splits of a task; `groups` names the group (`id`, `ood`, `source`) of each test set.
+
+    `allowed` has, for a test set where not all classes occur, those that do: predictions are taken among these alone.
+    """
 
     task: str
     num_classes: int
@@ -50,6 +53,7 @@ class TaskImages:
     validation: Images
     tests: dict[str, Images]
     groups: dict[str, str]
+    allowed: dict[str, list[int]] = field(default_factory=dict)
 
     def part(self, percent: int) -> "TaskImages":
         """Return the task with a percentage of the training images of each class, those that heads are tuned on."""

@@ -541,16 +541,22 @@ def _finish_epoch(run: Tuning, state: State) -> None:
 
 
 @torch.no_grad()
-def predict(run: Tuning, network: Network, split: Images) -> tuple[np.ndarray, np.ndarray]:
-    """Return the predicted classes int64 [N] and the features float32 [N, D] of a split."""
+def predict(
+    run: Tuning, network: Network, split: Images, allowed: list[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the predicted classes int64 [N], among some alone if they are given, and the features float32 [N, D]."""
     features = [network.encode(images) for images in split.batches(run.views)]
-    predictions = [network.logits(part).argmax(dim=1) for part in features]
-    return torch.cat(predictions).cpu().numpy(), torch.cat(features).cpu().numpy()
+    classes = torch.arange(run.images.num_classes) if allowed is None else torch.tensor(allowed)
+    predictions = [classes[network.logits(part).cpu()[:, classes].argmax(dim=1)] for part in features]
+    return torch.cat(predictions).numpy(), torch.cat(features).cpu().numpy()
 
 
 def _result(run: Tuning, network: Network, state: State) -> TunedEncoder:
     return TunedEncoder(
-        {name: TunedSplit(*predict(run, network, split)) for name, split in run.images.tests.items()},
+        {
+            name: TunedSplit(*predict(run, network, split, run.images.allowed.get(name)))
+            for name, split in run.images.tests.items()
+        },
         state.best_epoch,
         state.best_correct / len(run.images.validation.labels),
         network.trainable_parameters,

@@ -176,6 +176,16 @@ def test_batch_norms_move_only_when_they_are_trained(run, mode):
     assert torch.equal(network.encoder.module.bn1.running_mean, before)
 
 
+def test_predictions_are_taken_among_the_classes_that_are_allowed(run):
+    tuning = run("lora")
+    free = tune(tuning, seed=0).tests
+    images = replace(tuning.images, allowed={"far": [2, 0]})
+    bound = tune(replace(tuning, images=images, fingerprint="bound"), seed=0).tests
+    assert set(bound["far"].predictions) <= {0, 2}
+    np.testing.assert_array_equal(bound["far"].features, free["far"].features)
+    np.testing.assert_array_equal(bound["test"].predictions, free["test"].predictions)
+
+
 def test_a_last_batch_of_one_image_is_no_trouble(run):
     assert math.isfinite(tune(run("ft", samples=17), seed=0).log[-1]["loss"])
 
