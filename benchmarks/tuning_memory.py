@@ -1,8 +1,8 @@
 """Measure what tuning a task of 300,000 x 2,048 features takes of the host's memory, and how long.
 
 Run `OMP_NUM_THREADS=1 python benchmarks/tuning_memory.py FOLDER`, where FOLDER has 3 GB free. The features are random
-and written piece by piece; then another process maps them and fits heads for an epoch. The peak counts the mapped pages,
-which the system may drop.
+and written piece by piece; then another process maps them and fits heads for an epoch. The peak counts the mapped
+pages, which the system may drop.
 """
 
 import json
