@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nml.tuning.engine import HeadSpec, fit
+from nml.tuning.engine import fit
+from nml.tuning.specs import HeadSpec
 
 SAMPLES, VALIDATION, EPOCHS, SEEDS = 1000, 250, 30, range(3)
 SIZES = [(128, 20), (128, 200), (256, 20), (256, 200)]
@@ -49,7 +50,7 @@ def regularisers(features: Tensor, transformed: Tensor) -> Tensor:
     return distance.square().sum(1).mean() + covariance - sigma[0] / sigma.sum()
 
 
-def train_alone(spec: HeadSpec, data: list[np.ndarray], classes: int) -> None:
+def train_alone(spec: HeadSpec, data: list[np.ndarray], classes: int, epochs: int = EPOCHS) -> None:
     """Train one head with torch modules, with a validation pass after each epoch."""
     train_x, train_y, val_x, val_y = map(torch.from_numpy, data)
     width = train_x.shape[1]
@@ -57,9 +58,9 @@ def train_alone(spec: HeadSpec, data: list[np.ndarray], classes: int) -> None:
     transform = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
     model = nn.ModuleList([nn.Identity() if spec.method == "lp" else transform, nn.Linear(width, classes)])
     optimiser = torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
-    steps = EPOCHS * -(-len(train_x) // spec.batch_size)
+    steps = epochs * -(-len(train_x) // spec.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         for rows in torch.randperm(len(train_x)).split(spec.batch_size):
             transformed = model[0](train_x[rows])
             loss = functional.cross_entropy(model[1](transformed), train_y[rows])

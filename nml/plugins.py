@@ -27,9 +27,13 @@ LIBRARIES = {"timm": "supervised", "torchvision": "supervised", "open_clip": "co
 """Libraries whose models are architectures by the name `<library>/<model>`, and the objective that they serve."""
 PATHS_FILE = Path("data/paths.yaml")
 """Optional, one a machine: where corpora lie that are not at the catalogue's path."""
-HEADS = ("constant", "linear", "mlp")
+HEADS = ("linear", "mlp", "residual-mlp", "own")
+"""Heads of trained methods (see `nml.tuning.heads`); with `own`, the method's file defines it."""
 COMMON_PARAMETERS = ("learning_rate", "weight_decay", "epochs", "batch_size")
 """The hyper-parameters of every trained method; the others are a method's own."""
+FROZEN = "frozen"
+ENCODERS = {FROZEN: (), "full": ("tuning/whitebox.py",), "lora": ("tuning/whitebox.py", "tuning/lora.py")}
+"""What a method does to the encoder, and the files that declare the hyper-parameters which go with it."""
 
 Bounds = tuple[float | None, float | None]
 
@@ -44,21 +48,41 @@ class MethodSpec:
     trained : bool
         Whether it has the common hyper-parameters, `COMMON_PARAMETERS`.
     head : str
-        What it puts on the features: one of `HEADS`.
+        What a trained method puts on the features: one of `HEADS`; empty for one that is not trained.
     parameters : dict
-        Its own hyper-parameters and their defaults; where the default is an integer, every value must be one.
+        Its own hyper-parameters and their defaults; where the default is an integer or a truth value, every value must
+        be one.
     bounds : dict
         The smallest and the largest allowed value of an own hyper-parameter; None, or no entry, for no limit.
+    per_head : tuple
+        The own hyper-parameters that may differ between stacked heads; the loss gets them as tensors [H].
+    views : int
+        How many views of each sample the loss sees in a step, 1 or 2.
+    file : str
+        The file that declares it: relative to the root of the project, or absolute if it is not the project's.
+    encoder : str
+        What it does to the encoder: one of `ENCODERS`.
+    choices : dict
+        The allowed values of an own hyper-parameter that is a word.
     """
 
     name: str
     trained: bool
-    head: str
-    parameters: dict[str, int | float] = field(default_factory=dict)
+    head: str = ""
+    parameters: dict[str, int | float | str] = field(default_factory=dict)
     bounds: dict[str, Bounds] = field(default_factory=dict)
+    per_head: tuple[str, ...] = ()
+    views: int = 1
+    file: str = ""
+    encoder: str = FROZEN
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def allowed(self, parameter: str) -> str:
         """Return in words which values an own hyper-parameter may have, such as `a whole number, at least 1`."""
+        if parameter in self.choices:
+            return f"one of {', '.join(self.choices[parameter])}"
+        if isinstance(self.parameters[parameter], bool):
+            return "true or false"
         low, high = self.bounds.get(parameter, (None, None))
         kind = "a whole number" if isinstance(self.parameters[parameter], int) else "a number"
         limits = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
@@ -66,6 +90,10 @@ class MethodSpec:
 
     def accepts(self, parameter: str, value: Any) -> bool:
         """Tell whether an own hyper-parameter may have this value."""
+        if parameter in self.choices:
+            return value in self.choices[parameter]
+        if isinstance(self.parameters[parameter], bool):
+            return isinstance(value, bool)
         kinds = int if isinstance(self.parameters[parameter], int) else int | float
         if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
             return False
@@ -97,14 +125,28 @@ def tuning_methods() -> dict[str, MethodSpec]:
     return read_methods(PACKAGE / METHODS)
 
 
+@cache
 def tuning_method(name: str) -> MethodSpec:
-    """Return one tuning method; raise `UserError` naming the nearest known one if there is no such file."""
+    """Return one tuning method: by its name, or by the path of a file of one's own, such as `experiments/mine.py`.
+
+    Raises
+    ------
+    UserError
+        If there is no such method (the nearest known one is named) or file, or the file's declaration is wrong.
+    """
+    if name.endswith(".py"):
+        return _method_of_file(Path(name))
     methods = tuning_methods()
     if name not in methods:
         meant = nearest(name, methods)
         hint = f" (did you mean '{meant}'?)" if meant else ""
         raise UserError(f"there is no tuning method '{name}'{hint}; methods: {', '.join(methods)}")
     return methods[name]
+
+
+def changes_encoder(method: str) -> bool:
+    """Tell whether a tuning method changes the encoder, and so has jobs of its own."""
+    return tuning_method(method).encoder != FROZEN
 
 
 @cache
@@ -222,11 +264,32 @@ def read_methods(folder: Path) -> dict[str, MethodSpec]:
     UserError
         If a file is not Python, lacks one of the literals, or gives a value that is not allowed.
     """
-    return {name: _method(name, literals) for name, literals in _declarations(folder, _method_problem).items()}
+    declared = _declarations(folder, _method_problem)
+    return {name: _method(name, literals, source_file(METHODS, name)) for name, literals in declared.items()}
 
 
-def _method(name: str, literals: dict[str, Any]) -> MethodSpec:
-    return MethodSpec(name, literals["TRAINED"], literals["HEAD"], literals["PARAMETERS"], literals.get("BOUNDS", {}))
+def _method_of_file(path: Path) -> MethodSpec:
+    if not path.is_file():
+        raise UserError(f"there is no file {path} with a tuning method; paths count from the folder of the Snakefile.")
+    return _method(str(path), _declaration(path, _method_problem), str(path.resolve()))
+
+
+def _method(name: str, literals: dict[str, Any], file: str = "") -> MethodSpec:
+    encoder = literals.get("ENCODER", FROZEN)
+    given = {key: literals[key.upper()] for key in ("head", "per_head", "views") if key.upper() in literals}
+    given |= {key: _with_encoder(encoder, key.upper(), literals) for key in ("parameters", "bounds", "choices")}
+    return MethodSpec(name, literals["TRAINED"], file=file, encoder=encoder, **given)
+
+
+def _with_encoder(encoder: str, literal: str, own: dict[str, Any]) -> dict[str, Any]:
+    """Return a method's own declarations, and those that go with what it does to the encoder."""
+    files = [_literals_of(file) for file in ENCODERS.get(encoder, ())]
+    return {key: value for part in [*files, own] for key, value in part.get(literal, {}).items()}
+
+
+@cache
+def _literals_of(file: str) -> dict[str, Any]:
+    return read_literals(PACKAGE / file)
 
 
 def _declarations(folder: Path, problem: Callable[[str, dict[str, Any]], str | None]) -> dict[str, dict[str, Any]]:
@@ -234,15 +297,19 @@ def _declarations(folder: Path, problem: Callable[[str, dict[str, Any]], str | N
 
     `problem(name, literals)` says what is wrong with a declaration, or None.
     """
-    found = {}
-    for path in sorted(folder.glob("*.py")):
-        if path.stem.startswith("_"):
-            continue
-        name, literals = path.stem.replace("_", "-"), read_literals(path)
-        if wrong := _name_problem(path.stem) or problem(name, literals):
-            raise UserError(f"{path}: {wrong}.")
-        found[name] = literals
-    return found
+    files = (path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_"))
+    return {_plugin_name(path): _declaration(path, problem) for path in files}
+
+
+def _declaration(path: Path, problem: Callable[[str, dict[str, Any]], str | None]) -> dict[str, Any]:
+    literals = read_literals(path)
+    if wrong := _name_problem(path.stem) or problem(_plugin_name(path), literals):
+        raise UserError(f"{path}: {wrong}.")
+    return literals
+
+
+def _plugin_name(path: Path) -> str:
+    return path.stem.replace("_", "-")
 
 
 def _name_problem(stem: str) -> str | None:
@@ -276,22 +343,34 @@ def _architecture_problem(name: str, literals: dict[str, Any]) -> str | None:
 
 
 def _method_problem(name: str, literals: dict[str, Any]) -> str | None:
-    kinds = (("TRAINED", bool), ("HEAD", str), ("PARAMETERS", dict))
+    kinds = [("TRAINED", bool), ("PARAMETERS", dict)]
+    kinds += [(key, kind) for key, kind in (("PER_HEAD", tuple), ("VIEWS", int)) if key in literals]
     if lack := next(filter(None, (_lacks(literals, *kind) for kind in kinds)), None):
         return lack
+    optional = [key for key in ("BOUNDS", "CHOICES") if key in literals]
+    if lack := next(filter(None, (_lacks(literals, key, dict) for key in optional)), None):
+        return lack
     spec = _method(name, literals)
-    return _head_problem(spec) or _parameters_problem(spec)
+    return _encoder_problem(spec) or _head_problem(spec) or _parameters_problem(spec)
+
+
+def _encoder_problem(spec: MethodSpec) -> str | None:
+    if spec.encoder not in ENCODERS:
+        return f"ENCODER is '{spec.encoder}'; allowed: {', '.join(ENCODERS)}"
+    if spec.encoder != FROZEN and spec.head != "linear":
+        return f"ENCODER is '{spec.encoder}' and HEAD '{spec.head}'; a tuned encoder has a 'linear' head"
+    return None
 
 
 def _head_problem(spec: MethodSpec) -> str | None:
+    if not spec.trained:
+        return f"HEAD is '{spec.head}', but TRAINED is False; only trained methods have a head" if spec.head else None
     if spec.head not in HEADS:
         return f"HEAD is '{spec.head}'; allowed: {', '.join(HEADS)}"
-    if spec.trained == (spec.head == "constant"):
-        return f"HEAD is '{spec.head}' and TRAINED {spec.trained}; only a 'constant' head is not trained"
-    if spec.head == "mlp" and "width" not in spec.parameters:
-        return (
-            "PARAMETERS lacks 'width', the hidden width of an 'mlp' head over the features' width; add \"width\": 1.0"
-        )
+    if spec.head.endswith("mlp") and not {"width", "depth"} <= spec.parameters.keys():
+        return 'PARAMETERS lacks the width (over that of the features) or depth of an MLP; add "width": 1.0, "depth": 2'
+    if spec.views not in (1, 2):
+        return f"VIEWS is {spec.views}; allowed: 1 or 2"
     return None
 
 
@@ -299,8 +378,11 @@ def _parameters_problem(spec: MethodSpec) -> str | None:
     if clash := sorted(set(spec.parameters) & set(COMMON_PARAMETERS)):
         return f"PARAMETERS has {', '.join(clash)}, which all trained methods have; leave it out"
     for key, default in spec.parameters.items():
-        if not _is_number(default):
-            return f"PARAMETERS gives '{key}' the default {default!r}; it must be a finite number"
+        is_switch = isinstance(default, bool) and key not in spec.bounds
+        if key not in spec.choices and not is_switch and not _is_number(default):
+            return f"PARAMETERS gives '{key}' the default {default!r}; it must be a finite number, or have CHOICES"
+    if unknown := sorted(set(spec.per_head) - set(spec.parameters)):
+        return f"PER_HEAD names {', '.join(unknown)}, which PARAMETERS has not"
     if not _are_bounds(spec.bounds, spec.parameters):
         return 'BOUNDS must give own parameters their (smallest, largest), such as {"k": (1, None)}'
     for key, default in spec.parameters.items():

@@ -23,6 +23,9 @@ except UserError as error:
     raise WorkflowError(str(error))
 
 METHODS = sorted(CONFIG.methods)
+# Methods on features share a job; each that changes the encoder has its own.
+ENCODER_METHODS = [name for name in METHODS if plugins.changes_encoder(CONFIG.methods[name].method or name)]
+HEAD_METHODS = [name for name in METHODS if name not in ENCODER_METHODS]
 ENCODERS = encoders_of(CONFIG)
 CELLS = [str(cell_path(e, task, method)) for e in ENCODERS for task in CONFIG.tasks for method in METHODS]
 PREDICTIONS = [cell.removesuffix(".parquet") + ".predictions.parquet" for cell in CELLS]
@@ -172,8 +175,18 @@ def features_code(wildcards):
     return code_of("nml/features/extract.py", architecture_file(wildcards.encoder.split("/")[1]))
 
 
-def method_files():
-    return [plugins.source_file("tuning/methods", name) for name in METHODS]
+def method_files(methods):
+    return [plugins.tuning_method(CONFIG.methods[name].method or name).file for name in methods]
+
+
+def hyperparameters(wildcards):
+    entry = lookup(CONFIG.methods, wildcards.method, "method in the configuration")
+    return entry.model_dump_json(exclude_none=True)
+
+
+def tune_encoder_code(wildcards):
+    architecture = architecture_file(wildcards.encoder.split("/")[1])
+    return code("tune_encoder", architecture, *method_files([wildcards.method]))
 
 
 def hold_workflow_lock():

@@ -5,23 +5,57 @@ rule tune:
         model="results/encoders/{encoder}/model.safetensors",
         info=ancient(task_info),
     output:
-        cells=expand("results/cells/{{encoder}}/{{task}}/{method}.parquet", method=METHODS),
-        predictions=expand("results/cells/{{encoder}}/{{task}}/{method}.predictions.parquet", method=METHODS),
-        meta=expand("results/cells/{{encoder}}/{{task}}/{method}.meta.json", method=METHODS),
+        cells=expand("results/cells/{{encoder}}/{{task}}/{method}.parquet", method=HEAD_METHODS),
+        predictions=expand("results/cells/{{encoder}}/{{task}}/{method}.predictions.parquet", method=HEAD_METHODS),
+        meta=expand("results/cells/{{encoder}}/{{task}}/{method}.meta.json", method=HEAD_METHODS),
         spectrum="results/spectra/{encoder}/{task}.parquet",
     log:
         "results/logs/tune/{encoder}/{task}.log",
     benchmark:
         "results/benchmarks/tune/{encoder}/{task}.jsonl"
     params:
-        methods=json.dumps({name: CONFIG.methods[name].model_dump() for name in METHODS}),
+        methods=json.dumps({name: CONFIG.methods[name].model_dump(exclude_none=True) for name in HEAD_METHODS}),
         seeds=CONFIG.seeds,
+        fractions=list(CONFIG.fractions),
+        views=CONFIG.views,
         data=task_data,
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
         features="results/features/{encoder}/{task}",
         features_code=features_code,
-        code=code("tune", *method_files()),
+        code=code("tune", *method_files(HEAD_METHODS)),
     conda:
         "../envs/environment.yaml"
     script:
         "../workflow_scripts/tune.py"
+
+
+# A method that changes the encoder trains a network a seed, one after another. Adding one reruns no other.
+rule tune_encoder:
+    input:
+        model="results/encoders/{encoder}/model.safetensors",
+        info=ancient(task_info),
+    output:
+        cell="results/cells/{encoder}/{task}/{method}.parquet",
+        predictions="results/cells/{encoder}/{task}/{method}.predictions.parquet",
+        meta="results/cells/{encoder}/{task}/{method}.meta.json",
+    log:
+        "results/logs/tune_encoder/{encoder}/{task}/{method}.log",
+    benchmark:
+        "results/benchmarks/tune_encoder/{encoder}/{task}/{method}.jsonl"
+    params:
+        hyperparameters=hyperparameters,
+        seeds=CONFIG.seeds,
+        fractions=list(CONFIG.fractions),
+        data=task_data,
+        # Not a declared output, so that it survives a kill and the next try resumes from it.
+        progress="results/progress/tuning/{encoder}/{task}/{method}",
+        code=tune_encoder_code,
+    resources:
+        gpu=1,
+    conda:
+        "../envs/environment.yaml"
+    wildcard_constraints:
+        # "(?!)" matches nothing: without such a method, no cell is made by this rule.
+        method="|".join(ENCODER_METHODS) or "(?!)",
+    script:
+        "../workflow_scripts/tune_encoder.py"

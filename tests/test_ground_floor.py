@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "torchvision", "timm", "open_clip", "webdataset"}
+HEAVY = {"torch", "torchvision", "timm", "open_clip", "webdataset", "peft", "transformers"}
 GROUND_FLOOR = ["artifacts", "codehash", "devices", "errors", "grid", "jobs", "plugins", "progress", "seeds"]
 PACKAGES = ["config", "cli"]
 MODULES = [f"nml.{name}" for name in GROUND_FLOOR]

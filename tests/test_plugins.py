@@ -73,7 +73,22 @@ def test_the_paper_methods_are_there() -> None:
     methods = plugins.tuning_methods()
     assert {"majority", "lp", "mlp", "nmtune"} <= methods.keys()
     assert not methods["majority"].trained
-    assert methods["nmtune"].parameters == {"weight": 0.01, "k": 1, "width": 1.0}
+    defaults = methods["nmtune"].parameters
+    assert (defaults["weight"], defaults["k"], defaults["width"], defaults["depth"]) == (0.01, 1, 1.0, 2)
+    released = methods["nmtune-released"].parameters
+    factors = [released[name] for name in ("consistency", "covariance", "dominant_singular_value")]
+    assert (factors, released["k"], released["width"]) == ([1.0, 0.04, 0.001], 5, 4.0)
+
+
+def test_methods_that_change_the_encoder_have_what_goes_with_that() -> None:
+    methods = plugins.tuning_methods()
+    kinds = {"lp": "frozen", "ft": "full", "lora": "lora", "ft-nmtune": "full", "lora-nmtune": "lora"}
+    assert {name: methods[name].encoder for name in kinds} == kinds
+    assert "rank" in methods["lora"].parameters.keys() - methods["ft"].parameters.keys()
+    assert methods["lora"].parameters["batch_norm"] == "frozen"
+    # What a method declares itself goes before what all such methods have.
+    assert methods["ft"].parameters["batch_norm"] == "trained"
+    assert not {"precision", "rank"} & methods["nmtune"].parameters.keys()
 
 
 def test_the_files_of_plugins_are_found_by_their_names() -> None:
@@ -96,8 +111,18 @@ def test_the_name_of_a_noise_kind_can_be_read_back_from_an_address() -> None:
 def test_a_method_is_described_by_its_file(tmp_path: Path) -> None:
     (tmp_path / "my_method.py").write_text(METHOD)
     (tmp_path / "_helper.py").write_text("")
-    spec = plugins.MethodSpec("my-method", True, "linear", {"weight": 0.5}, {"weight": (0, 1)})
+    file = "nml/tuning/methods/my_method.py"
+    spec = plugins.MethodSpec("my-method", True, "linear", {"weight": 0.5}, {"weight": (0, 1)}, file=file)
     assert plugins.read_methods(tmp_path) == {"my-method": spec}
+
+
+def test_a_method_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "my_method.py"
+    path.write_text(METHOD + 'PER_HEAD = ("weight",)\nVIEWS = 2\n')
+    spec = plugins.tuning_method(str(path))
+    assert (spec.parameters, spec.per_head, spec.views, spec.file) == ({"weight": 0.5}, ("weight",), 2, str(path))
+    with pytest.raises(UserError, match=r"there is no file .*nowhere\.py"):
+        plugins.tuning_method(str(tmp_path / "nowhere.py"))
 
 
 @pytest.mark.parametrize(
@@ -105,9 +130,12 @@ def test_a_method_is_described_by_its_file(tmp_path: Path) -> None:
     [
         ("TRAINED = True\n", "", "TRAINED"),
         ('{"weight": 0.5}', 'dict(weight="no literal")', "PARAMETERS"),
-        ('"linear"', '"conv"', "allowed: constant, linear, mlp"),
-        ('"linear"', '"constant"', "not trained"),
+        ('"linear"', '"conv"', "allowed: linear, mlp, residual-mlp, own"),
+        ("TRAINED = True", "TRAINED = False", "only trained methods have a head"),
         ('"linear"', '"mlp"', "width"),
+        ("TRAINED", 'PER_HEAD = ("k",)\nTRAINED', "PER_HEAD names k, which PARAMETERS has not"),
+        ("TRAINED", 'PER_HEAD = "weight"\nTRAINED', "PER_HEAD = <a literal of type tuple>"),
+        ("TRAINED", "VIEWS = 3\nTRAINED", "VIEWS is 3; allowed: 1 or 2"),
         ('"weight"', '"epochs"', "leave it out"),
         ("0.5", '"half"', "must be a finite number"),
         ("0.5", "True", "must be a finite number"),
@@ -116,6 +144,10 @@ def test_a_method_is_described_by_its_file(tmp_path: Path) -> None:
         ("(0, 1)", '(0, "one")', "BOUNDS must give"),
         ("BOUNDS = {", 'BOUNDS = {"k": (1, None), ', "BOUNDS must give"),
         ("TRAINED", "TRAINED =", "cannot be read as Python"),
+        ("TRAINED", "ENCODER = 'half'\nTRAINED", "allowed: frozen, full, lora"),
+        ('HEAD = "linear"', "HEAD = 'mlp'\nENCODER = 'full'", "a tuned encoder has a 'linear' head"),
+        ("TRAINED", "CHOICES = []\nTRAINED", "CHOICES = <a literal of type dict>"),
+        ("TRAINED", "CHOICES = {'weight': ('a', 'b')}\nTRAINED", "BOUNDS allows one of a, b"),
     ],
 )
 def test_a_wrong_method_file_is_refused_with_its_name(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -153,10 +185,13 @@ def test_a_wrong_plugin_file_is_refused_with_its_name(tmp_path: Path, file: str,
         ("whole", [1, 10, 3], [0, 11, 1.5, 2.0, True, "2", None, [1]]),
         ("real", [0, 0.0, 7, 1e300], [-1, float("inf"), float("nan"), False, "0.5"]),
         ("free", [-5, 5.5], [float("-inf"), True]),
+        ("switch", [True, False], [0, 1, "true", None]),
+        ("word", ["a", "b"], ["c", 0, True, ["a"]]),
     ],
 )
 def test_a_parameter_keeps_its_kind_and_its_bounds(parameter: str, right: list, wrong: list) -> None:
-    parameters = {"whole": 2, "real": 0.5, "free": 0.0}
-    spec = plugins.MethodSpec("x", True, "linear", parameters, {"whole": (1, 10), "real": (0, None)})
+    parameters = {"whole": 2, "real": 0.5, "free": 0.0, "switch": False, "word": "a"}
+    bounds = {"whole": (1, 10), "real": (0, None)}
+    spec = plugins.MethodSpec("x", True, "linear", parameters, bounds, choices={"word": ("a", "b")})
     assert all(spec.accepts(parameter, value) for value in right)
     assert not any(spec.accepts(parameter, value) for value in wrong)

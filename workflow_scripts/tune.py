@@ -16,11 +16,13 @@ with job(snakemake):
     params, task = snakemake.params, snakemake.wildcards.task
     limit_threads(snakemake.threads)
     encoder = Encoder.parse(snakemake.wildcards.encoder)
-    features = cached_features(str(encoder), task, Path(params.features), params.features_code)
+    features = cached_features(str(encoder), task, Path(params.features), params.features_code, params.views)
     # Without the noise: a task's heads start alike at every noise ratio, so their differences come from the noise.
     seeds = {seed: derive_seed(encoder.recipe, f"s{encoder.seed}", task, seed) for seed in range(params.seeds)}
     methods = json.loads(params.methods)
-    results = evaluate(features, methods, seeds, encoder.identity(), device=str(choose_device()))
+    device, fractions = str(choose_device()), params.fractions
+    # Without a method on features, the spectrum is all that is asked for.
+    results = evaluate(features, methods, seeds, encoder.identity(), device, fractions) if methods else {}
     write_parquet(snakemake.output.spectrum, spectrum_rows(features, encoder.identity()), SPECTRUM_SCHEMA)
     for path in map(Path, snakemake.output.cells):
         result = results[path.stem]

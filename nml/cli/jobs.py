@@ -1,8 +1,10 @@
 """The jobs that a configuration asks of Snakemake, one a row of outputs, as `rules/*.smk` define them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nml import plugins
 from nml.config.grid import encoders_of, pictured_noises
 from nml.config.schema import Config
 from nml.grid import Encoder, Noise, cell_path, encoder_dir, spectrum_path
@@ -13,7 +15,7 @@ STAGES = {
     "index": ("index_corpus",),
     "noise": ("inject_noise", "draw_noise"),
     "pretraining": ("pretrain", "initialise_encoder"),
-    "features, tuning, spectra": ("tune",),
+    "features, tuning, spectra": ("tune", "tune_encoder"),
     "reporting": ("build_tables", "draw_figures", "write_report"),
 }
 
@@ -49,7 +51,7 @@ def jobs_of(config: Config) -> list[Job]:
         ),
         *(_picture_job(corpus, noise) for corpus, noise in pictured_noises(config)),
         *map(_encoder_job, encoders),
-        *(_tuning_job(config, encoder, task) for encoder, task in pairs),
+        *(job for encoder, task in pairs for job in _tuning_jobs(config, encoder, task)),
         _job("build_tables", "", "results/tables", "main.txt", *(f"{name}.parquet" for name in TABLES)),
         _job("draw_figures", "", "results/figures", *(f"{name}.png" for name in FIGURES)),
         _job("write_report", "", "results/report", "index.html"),
@@ -73,10 +75,20 @@ def _encoder_job(encoder: Encoder) -> Job:
     return _job("initialise_encoder", name, folder, "model.safetensors", "meta.json")
 
 
-def _tuning_job(config: Config, encoder: Encoder, task: str) -> Job:
-    cells = cells_of(config, encoder, task)
-    beside = (cell.removesuffix(".parquet") + end for cell in cells for end in (".predictions.parquet", ".meta.json"))
-    return Job("tune", f"{encoder}/{task}", (*cells, *beside, str(spectrum_path(encoder, task))))
+def _tuning_jobs(config: Config, encoder: Encoder, task: str) -> Iterator[Job]:
+    """Yield the job of all methods on features, and one for each method that changes the encoder."""
+    pair = f"{encoder}/{task}"
+    names = sorted(config.methods)
+    alone = [name for name in names if plugins.changes_encoder(config.methods[name].method or name)]
+    together = [name for name in names if name not in alone]
+    yield Job("tune", pair, (*_cell_files(encoder, task, together), str(spectrum_path(encoder, task))))
+    for name in alone:
+        yield Job("tune_encoder", f"{pair}/{name}", _cell_files(encoder, task, [name]))
+
+
+def _cell_files(encoder: Encoder, task: str, methods: list[str]) -> tuple[str, ...]:
+    cells = [str(cell_path(encoder, task, method)).removesuffix(".parquet") for method in methods]
+    return tuple(cell + end for cell in cells for end in (".parquet", ".predictions.parquet", ".meta.json"))
 
 
 def _job(rule: str, name: str, folder: str, *files: str) -> Job:

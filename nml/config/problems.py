@@ -13,6 +13,9 @@ from nml.plugins import nearest
 
 Location = tuple[int | str, ...]
 
+# Steps of pydantic's locations that name no key of the configuration.
+_NO_KEYS = ("[key]", "one", "several")
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -48,7 +51,7 @@ def explain(error: ValidationError) -> list[Problem]:
 
 
 def _problem(finding: Any) -> Problem:
-    location, kind = tuple(step for step in finding["loc"] if step != "[key]"), finding["type"]
+    location, kind = tuple(step for step in finding["loc"] if step not in _NO_KEYS), finding["type"]
     if kind == "extra_forbidden":
         return one_of(location, "the key", str(location[-1]), _keys_at(location[:-1]))
     given = "is missing." if kind == "missing" else f"{finding['input']!r} was given."

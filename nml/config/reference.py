@@ -84,8 +84,8 @@ def describe(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         title = BLOCKS[schema["$ref"].rpartition("/")[2]]
         return f"[{title[0].lower()}{title[1:]}](#{_anchor(title)})"
-    if "anyOf" in schema:
-        return " or ".join(describe(part) for part in schema["anyOf"] if part.get("type") != "null")
+    if alternatives := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(describe(part) for part in alternatives if part.get("type") != "null")
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if schema["type"] == "array":

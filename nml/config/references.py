@@ -8,6 +8,7 @@ from nml import plugins
 from nml.config.problems import Location, Problem, mismatch, one_of
 from nml.config.recipe_checks import recipe_problems
 from nml.config.schema import Config, Method, Pretraining, Watch
+from nml.errors import UserError
 
 # What each objective learns from, so what a noise has to change to matter to it.
 SUPERVISION = {"supervised": "labels", "contrastive": "captions"}
@@ -19,7 +20,7 @@ def find_problems(config: Config) -> list[Problem]:
         *(p for index, family in enumerate(config.pretraining) for p in _pretraining(config, index, family)),
         *(p for name, recipe in config.recipes.items() for p in recipe_problems(("recipes", name), recipe)),
         *_tasks(config),
-        *(p for name, method in config.methods.items() for p in _method(name, method)),
+        *_methods(config),
         *_watch(config),
     ]
 
@@ -95,17 +96,33 @@ def _tasks(config: Config) -> Iterator[Problem]:
             yield Problem(("tasks", index), f"the task '{task}' is listed twice.", "each task once", f"[{task}]")
 
 
-def _method(name: str, method: Method) -> Iterator[Problem]:
-    here = ("methods", name)
-    spec = plugins.tuning_methods().get(name)
-    if spec is None:
-        yield one_of(here, "the method", name, plugins.tuning_methods())
+def _methods(config: Config) -> Iterator[Problem]:
+    for name, method in config.methods.items():
+        yield from _method(("methods", name), method.method or name, method)
+    if len(set(config.fractions)) < len(config.fractions):
+        yield Problem(("fractions",), f"{config.fractions} was given.", "each percent once", "[10, 100]")
+
+
+def _method(here: Location, method_name: str, method: Method) -> Iterator[Problem]:
+    try:
+        spec = plugins.tuning_method(method_name)
+    except UserError as error:
+        known = plugins.tuning_methods()
+        if method_name.endswith(".py"):
+            yield Problem((*here, "method"), str(error), "a file with a tuning method", next(iter(known)))
+        else:
+            yield one_of((*here, "method") if method.method else here, "the method", method_name, known)
         return
     if not spec.trained:
         for key in sorted(set(plugins.COMMON_PARAMETERS) & method.model_fields_set):
-            yield mismatch((*here, key), f"'{name}' is not trained, so it has no {key}.", list(spec.parameters))
+            yield mismatch((*here, key), f"'{method_name}' is not trained, so it has no {key}.", list(spec.parameters))
     elif method.learning_rate is None:
         yield Problem((*here, "learning_rate"), "is missing.", "a number above 0; there is no safe default", "0.001")
+    searched = [key for key, value in method if isinstance(value, list)]
+    if searched and spec.encoder != plugins.FROZEN:
+        given = f"{getattr(method, searched[0])!r} was given, and '{method_name}' trains an encoder for each value."
+        yield Problem((*here, searched[0]), given, "one value; other values are entries of their own", "0.001")
+        return
     for key, value in (method.model_extra or {}).items():
         yield from _own_parameter((*here, key), spec, key, value)
 
@@ -122,6 +139,9 @@ def _own_parameter(here: Location, spec: plugins.MethodSpec, key: str, value: An
     if key not in spec.parameters:
         common = plugins.COMMON_PARAMETERS if spec.trained else ()
         yield one_of(here, "the key", key, [*common, *spec.parameters])
-    elif not spec.accepts(key, value):
-        hint = " (YAML takes 1e-3 for text; write 0.001 or 1.0e-3)" if isinstance(value, str) else ""
+        return
+    candidates = value if isinstance(value, list) and value else [value]
+    if not all(spec.accepts(key, candidate) for candidate in candidates):
+        texts = key not in spec.choices and any(isinstance(candidate, str) for candidate in candidates)
+        hint = " (YAML takes 1e-3 for text; write 0.001 or 1.0e-3)" if texts else ""
         yield Problem(here, f"{value!r} was given.", spec.allowed(key) + hint, str(spec.parameters[key]))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from nml.config.recipes import Recipe
 from nml.config.strict import Strict
@@ -29,6 +29,9 @@ def _have_an_address(percent: float) -> float:
 Percent = Annotated[float, Field(gt=0, lt=100, examples=[20]), AfterValidator(_have_an_address)]
 
 
+WholePercent = Annotated[int, Field(ge=1, le=100, strict=True)]
+
+
 class Pretraining(Strict):
     """One family of encoders: a corpus and a recipe, for each noise ratio and seed. The clean one is always made."""
 
@@ -44,14 +47,37 @@ class Pretraining(Strict):
     """Corpus with the labelled validation images of the learning curves; by default `corpus`, if that has some."""
 
 
+def _is_list(value: object) -> str:
+    return "several" if isinstance(value, list) else "one"
+
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+# With tags, a wrong value is told as one problem and not as one for each alternative.
+Rates = Annotated[
+    Annotated[Positive, Tag("one")] | Annotated[list[Positive], Field(min_length=1), Tag("several")],
+    Discriminator(_is_list),
+]
+Decays = Annotated[
+    Annotated[NotNegative, Tag("one")] | Annotated[list[NotNegative], Field(min_length=1), Tag("several")],
+    Discriminator(_is_list),
+]
+
+
 class Method(BaseModel):
-    """A tuning method's hyper-parameters: the common ones here, and those that the method's own file declares."""
+    """A tuning method's hyper-parameters: the common ones here, and those that the method's own file declares.
+
+    Where one has a list of values (learning rate, weight decay, or an own one), all are tried, together with those of
+    the other lists, and the best mean validation accuracy over the tuning seeds decides.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
-    learning_rate: Annotated[float | None, Field(gt=0, examples=[0.001])] = None
+    method: Annotated[str | None, Field(examples=["nmtune"])] = None
+    """The method of which this is a variant, or the path of your own file (`.py`); without it, the entry's name."""
+    learning_rate: Annotated[Rates | None, Field(examples=[0.001])] = None
     """Peak learning rate of AdamW, with a cosine to zero. Every trained method needs one."""
-    weight_decay: Annotated[float, Field(ge=0, examples=[0.0001])] = 0.0
+    weight_decay: Annotated[Decays, Field(examples=[0.0001])] = 0.0
     """Decoupled weight decay."""
     epochs: Annotated[int, Field(ge=1, strict=True, examples=[30])] = 30
     """Passes over the task's training features."""
@@ -80,8 +106,12 @@ class Config(Strict):
     """Pre-training recipes by name; the shipped ones need not be listed."""
     tasks: Annotated[list[str], Field(min_length=1, examples=[["handwritten-digits"]])]
     """Downstream tasks: names in `nml/tasks/catalogue.yaml`."""
-    methods: Annotated[dict[str, Method], Field(min_length=1, examples=[{"lp": {"learning_rate": 0.1}}])]
-    """Tuning methods: names of files in `nml/tuning/methods/`, each with its hyper-parameters."""
+    methods: Annotated[dict[Name, Method], Field(min_length=1, examples=[{"lp": {"learning_rate": 0.1}}])]
+    """Tuning methods: names of files in `nml/tuning/methods/` or of variants of them, with their hyper-parameters."""
+    fractions: Annotated[tuple[WholePercent, ...], Field(min_length=1, examples=[[10, 25, 50, 75, 100]])] = (100,)
+    """Percents of each task's training samples, per class, to tune on; each has its rows in every cell."""
+    views: Annotated[int, Field(ge=1, strict=True, examples=[1])] = 1
+    """Views of each training image that features hold: the image itself, and randomly cropped and mirrored copies."""
     seeds: Annotated[int, Field(ge=1, strict=True, examples=[3])] = 3
     """Number of tuning seeds in each cell."""
     noise_seed: Annotated[int, Field(ge=0, strict=True, examples=[0])] = 0

@@ -3,6 +3,7 @@
 Rows hold nothing that changes between runs (no time, no host), so that a rerun gives the same bytes.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -89,6 +90,19 @@ def prediction_columns(
         "key": [key for _, split, _, _ in blocks for key in split.keys],
         "label": np.concatenate([split.labels for _, split, _, _ in blocks]),
         "prediction": np.concatenate([row for _, _, _, row in blocks]),
+    }
+
+
+def joined(blocks: Sequence[Columns]) -> Columns:
+    """Return the rows of several tables with the same columns, one table after the other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    return {
+        name: np.concatenate([block[name] for block in blocks])
+        if isinstance(values, np.ndarray)
+        else list(itertools.chain.from_iterable(block[name] for block in blocks))
+        for name, values in first.items()
     }
 
 

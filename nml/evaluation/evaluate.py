@@ -1,19 +1,22 @@
-"""Every black-box method on one (encoder, task): tune all heads, predict all test sets, score."""
+"""Every black-box method on one (encoder, task): fit all heads, choose among candidates, predict, score."""
 
-import resource
-import sys
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nml.evaluation.cells import Columns, prediction_columns, score
+from nml.devices import peak_memory
+from nml.evaluation.cells import Columns, joined, prediction_columns, score
 from nml.features.store import TaskFeatures
 from nml.grid import Encoder, Noise
 from nml.plugins import COMMON_PARAMETERS, tuning_method
+from nml.tasks.fractions import fraction_indices
 from nml.tuning import registry
-from nml.tuning.engine import FittedHeads, HeadSpec, fit
+from nml.tuning.data import ALL
+from nml.tuning.engine import FittedHeads, fit, refuse_divergence
+from nml.tuning.specs import HeadSpec
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,17 @@ def evaluate(
     seeds: Mapping[int, int],
     identity: Mapping[str, Any],
     device: str = "cpu",
+    fractions: Sequence[int] = (ALL,),
 ) -> dict[str, MethodResult]:
     """Return one result per method. The test labels are used for scoring alone, after selection.
 
     Parameters
     ----------
     features : TaskFeatures
-    methods : mapping of method to hyper-parameters
-        The common ones (learning_rate, weight_decay, epochs, batch_size) and the method's own.
+    methods : mapping of a name to hyper-parameters
+        `method`, of which the name is a variant (if not given or None, the name is the method's); the common ones
+        (learning_rate, weight_decay, epochs, batch_size) and the method's own. Where there are lists of values, the
+        combination with the best validation accuracy, in the mean over the seeds, is chosen; the first of equals.
     seeds : mapping of int to int
         For each seed's number, as shown in the rows, the integer that its randomness starts from. All methods share
         it, so that their differences are paired.
@@ -46,33 +52,52 @@ def evaluate(
         corpus, recipe, noise_kind, noise_percent and pretrain_seed of the encoder.
     device : str
         A torch device.
+    fractions : sequence of int
+        The percents of the training samples to tune on.
 
     Raises
     ------
     UserError
-        If a method or hyper-parameter is unknown or out of range, the features are damaged, or training diverges.
+        If a method or hyper-parameter is unknown or out of range, the features are damaged, or training diverges (of a
+        search, with every candidate).
     """
-    specs = [_head(method, values, seed) for method, values in methods.items() for seed in seeds.values()]
     train, validation = features.train, features.validation
+    entries = {name: _Entry(name, values) for name, values in methods.items()}
+    groups = {
+        (name, fraction): entry.specs(fraction, seeds) for name, entry in entries.items() for fraction in fractions
+    }
     heads = fit(
-        train.features,
+        train.features if features.views is None else features.views,
         train.labels,
         validation.features,
         validation.labels,
         features.num_classes,
-        specs,
+        list(itertools.chain.from_iterable(groups.values())),
         device=device,
         label=f"tune {_address(identity)} {features.task}",
+        subsets={part: fraction_indices(train.labels, train.keys, part) for part in fractions if part != ALL},
+        may_diverge=True,
     )
-    predicted = {name: heads.predict(split.features) for name, split in features.tests.items()}
+    choices = _choose(heads, groups, len(seeds))
+    order = [head for choice in choices.values() for head in choice.heads]
+    predicted = {name: heads.predict(split.features, order) for name, split in features.tests.items()}
     results = {}
-    for index, method in enumerate(methods):
-        members = slice(index * len(seeds), (index + 1) * len(seeds))
-        own = {name: values[members] for name, values in predicted.items()}
-        columns = prediction_columns(features.tests, list(seeds), own)
-        cell = {**identity, "task": features.task, "method": method}
+    for name in entries:
+        cell = {**identity, "task": features.task, "method": name}
+        own = {fraction: choices[name, fraction] for fraction in fractions}
+        columns = joined(
+            [
+                prediction_columns(
+                    features.tests,
+                    list(seeds),
+                    {test: rows[[order.index(head) for head in choice.heads]] for test, rows in predicted.items()},
+                    fraction,
+                )
+                for fraction, choice in own.items()
+            ]
+        )
         cells = score(columns, features.num_classes, cell, features.groups)
-        results[method] = MethodResult(cells, columns, _metadata(heads, members, list(seeds)))
+        results[name] = MethodResult(cells, columns, _metadata(heads, entries[name], own, list(seeds)))
     return results
 
 
@@ -81,33 +106,80 @@ def _address(identity: Mapping[str, Any]) -> str:
     return str(Encoder(identity["corpus"], identity["recipe"], noise, identity["pretrain_seed"]))
 
 
-def _head(method: str, values: Mapping[str, Any], seed: int) -> HeadSpec:
-    common = {name: values[name] for name in COMMON_PARAMETERS if name in values}
-    own = {name: value for name, value in values.items() if name not in common}
-    if not tuning_method(method).trained:
-        common = {}
-    return HeadSpec(method, seed, **common, parameters=registry.complete(method, own))
+class _Entry:
+    """One entry of the methods: the method that it is a variant of, and the candidates of its hyper-parameters."""
+
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        self.method = values.get("method") or name
+        trained = tuning_method(self.method).trained
+        common = {key: values[key] for key in COMMON_PARAMETERS if trained and key in values}
+        own = {key: value for key, value in values.items() if key not in (*COMMON_PARAMETERS, "method")}
+        given = common | own
+        self.searched = [key for key, value in given.items() if isinstance(value, list)]
+        lists = [value if isinstance(value, list) else [value] for value in given.values()]
+        self.candidates = [dict(zip(given, choice, strict=True)) for choice in itertools.product(*lists)]
+
+    def specs(self, fraction: int, seeds: Mapping[int, int]) -> list[HeadSpec]:
+        """Return the heads of a fraction: every seed of the first candidate, then of the next."""
+        return [self._spec(values, fraction, seed) for values in self.candidates for seed in seeds.values()]
+
+    def _spec(self, values: Mapping[str, Any], fraction: int, seed: int) -> HeadSpec:
+        common = {key: value for key, value in values.items() if key in COMMON_PARAMETERS}
+        own = {key: value for key, value in values.items() if key not in common}
+        complete = registry.complete(self.method, own)
+        return HeadSpec(self.method, seed, **common, parameters=complete, fraction=fraction)
 
 
-def _metadata(heads: FittedHeads, members: slice, seeds: list[int]) -> dict[str, Any]:
-    spec = heads.specs[members][0]
-    trained = tuning_method(spec.method).trained
-    common = {name: getattr(spec, name) for name in COMMON_PARAMETERS} if trained else {}
+@dataclass(frozen=True)
+class _Choice:
+    """The chosen heads, one a seed, and the mean validation accuracy of every candidate; NaN if one of it diverged."""
+
+    heads: list[int]
+    accuracies: list[float]
+
+
+def _choose(
+    heads: FittedHeads, groups: Mapping[tuple[str, int], Sequence[HeadSpec]], seeds: int
+) -> dict[tuple[str, int], _Choice]:
+    """Return the best candidate of each method and fraction; raise `UserError` where all of them diverged."""
+    choices, start = {}, 0
+    for key, specs in groups.items():
+        members = np.arange(start, start + len(specs)).reshape(-1, seeds)
+        accuracies = heads.validation_accuracies[members].mean(axis=1)
+        best = 0 if np.isnan(accuracies).all() else int(np.nanargmax(accuracies))
+        chosen = members[best].tolist()
+        refuse_divergence(heads, chosen)
+        choices[key] = _Choice(chosen, accuracies.tolist())
+        start += len(specs)
+    return choices
+
+
+def _metadata(heads: FittedHeads, entry: _Entry, choices: Mapping[int, _Choice], seeds: list[int]) -> dict[str, Any]:
+    parts = {str(fraction): _selection(heads, entry, choice, seeds) for fraction, choice in choices.items()}
+    stacks = [head for choice in choices.values() for head in choice.heads]
     return {
-        "method": spec.method,
-        "hyperparameters": {**common, **spec.parameters},
-        "selected_epoch": dict(zip(map(str, seeds), heads.epochs[members].tolist(), strict=True)),
-        "validation_accuracy": dict(zip(map(str, seeds), heads.validation_accuracies[members].tolist(), strict=True)),
-        "wall_seconds": float(np.max(heads.seconds[members])),
-        "process_peak_memory_bytes": _process_peak_memory(heads.device.type),
+        "method": entry.method,
+        **parts[str(max(choices))],
+        **({"fractions": parts} if len(parts) > 1 else {}),
+        "wall_seconds": float(np.max(heads.seconds[stacks])),
+        "process_peak_memory_bytes": peak_memory(),
     }
 
 
-def _process_peak_memory(device: str) -> int:
-    """Return the most memory that this process held so far, in bytes: of the GPU if the heads are there."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-    # Linux counts it in KiB, macOS in bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+def _selection(heads: FittedHeads, entry: _Entry, choice: _Choice, seeds: list[int]) -> dict[str, Any]:
+    """Return the chosen hyper-parameters and epochs of one fraction, and what they were chosen among."""
+    spec, members = heads.specs[choice.heads[0]], choice.heads
+    trained = tuning_method(entry.method).trained
+    common = {name: getattr(spec, name) for name in COMMON_PARAMETERS} if trained else {}
+    found = {
+        "hyperparameters": {**common, **spec.parameters},
+        "selected_epoch": dict(zip(map(str, seeds), heads.epochs[members].tolist(), strict=True)),
+        "validation_accuracy": dict(zip(map(str, seeds), heads.validation_accuracies[members].tolist(), strict=True)),
+    }
+    if not entry.searched:
+        return found
+    tried = [
+        {key: values[key] for key in entry.searched} | {"validation_accuracy": None if np.isnan(mean) else mean}
+        for values, mean in zip(entry.candidates, choice.accuracies, strict=True)
+    ]
+    return found | {"search": tried}

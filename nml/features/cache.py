@@ -10,14 +10,18 @@ from pathlib import Path
 import torch
 
 from nml import encoders
-from nml.artifacts import sha256_file
+from nml.artifacts import read_json, sha256_file
+from nml.encoders.load import checkpoint_path
 from nml.features.store import TaskFeatures, load_features, save_features, stored_key
+from nml.features.views import SMALLEST_AREA
 from nml.tasks.task import open_task
 
 logger = logging.getLogger("nml")
 
 
-def cached_features(address: str, task_name: str, folder: Path, code: str, root: Path = Path()) -> TaskFeatures:
+def cached_features(
+    address: str, task_name: str, folder: Path, code: str, views: int = 1, root: Path = Path()
+) -> TaskFeatures:
     """Return the features of a task under an encoder, from `folder` if they are still right, else extracted into it.
 
     Parameters
@@ -26,16 +30,26 @@ def cached_features(address: str, task_name: str, folder: Path, code: str, root:
     task_name : a name in the task catalogue
     folder : `results/features/<encoder>/<task>`
     code : hash of the code that extracts features
+    views : how many views of each training image to have, the image itself included
     root : the folder that `results/` lies in
     """
     task = open_task(task_name)
     data = {"data": sha256_file(task.path / "info.json"), "tests": task.test_groups, "classes": len(task.class_names)}
     key = encoders.identify(address, root) | data | {"code": code, "torch": torch.__version__}
+    if views > 1:
+        key |= {"views": views, "smallest_area": _smallest_area(address, root)}
     if stored_key(folder) == key:
         logger.info("features of %s under %s are in the cache", task_name, address)
         return load_features(folder)
     from nml.features.extract import extract_features
 
-    found = extract_features(encoders.load(address, root), task)
+    smallest_area = key.get("smallest_area", 1.0)
+    found = extract_features(encoders.load(address, root), task, views, smallest_area)
     save_features(found, key, folder)
     return found
+
+
+def _smallest_area(address: str, root: Path) -> float:
+    """Return how much of an image a view keeps at least, as in the training of encoders of this kind."""
+    meta = checkpoint_path(address, root).with_name("meta.json")
+    return SMALLEST_AREA[read_json(meta).get("objective", "supervised")]

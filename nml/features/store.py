@@ -1,12 +1,13 @@
-"""Features of one (encoder, task) on disk: three files, read without PyTorch."""
+"""Features of one (encoder, task) on disk: three files, written without a copy and mapped when read."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from safetensors.numpy import load_file, save_file
 
 from nml.artifacts import atomic_path, read_json, write_json, write_parquet
 
@@ -24,7 +25,10 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskFeatures:
-    """All splits of a task under one encoder; `groups` names the group (`id`, `ood`, `source`) of each test set."""
+    """All splits of a task under one encoder; `groups` names the group (`id`, `ood`, `source`) of each test set.
+
+    `views` float32 [V, N, D] are all views of the training images where there are several; the first is `train`.
+    """
 
     task: str
     num_classes: int
@@ -32,14 +36,15 @@ class TaskFeatures:
     validation: Split
     tests: dict[str, Split]
     groups: dict[str, str]
+    views: np.ndarray | None = None
 
 
 def save_features(found: TaskFeatures, key: dict[str, Any], folder: Path) -> None:
     """Write a task's features; `key` names what they were made from. `meta.json` comes last, and makes them valid."""
     (folder / "meta.json").unlink(missing_ok=True)
     splits = {"train": found.train, "val": found.validation, **found.tests}
-    with atomic_path(folder / "features.safetensors") as temporary:
-        save_file({name: np.ascontiguousarray(split.features) for name, split in splits.items()}, temporary)
+    features = {name: split.features for name, split in splits.items()}
+    _write(folder / "features.safetensors", features if found.views is None else features | {"train": found.views})
     columns: dict[str, list[Any]] = {"split": [], "key": [], "label": []}
     for name, split in splits.items():
         columns["split"] += [name] * len(split.keys)
@@ -60,7 +65,10 @@ def stored_key(folder: Path) -> dict[str, Any] | None:
 def load_features(folder: Path) -> TaskFeatures:
     """Read what `save_features` wrote."""
     meta = read_json(folder / "meta.json")
-    features = load_file(folder / "features.safetensors")
+    features = map_arrays(folder / "features.safetensors")
+    views = features["train"] if features["train"].ndim == 3 else None
+    if views is not None:
+        features["train"] = views[0]
     samples = pq.ParquetFile(folder / "samples.parquet").read()
     split, label = samples["split"].to_numpy(), samples["label"].to_numpy()
     key = np.asarray(samples["key"].to_pylist(), dtype=object)
@@ -69,4 +77,31 @@ def load_features(folder: Path) -> TaskFeatures:
         for name in dict.fromkeys(split.tolist())
     }
     train, validation = splits.pop("train"), splits.pop("val")
-    return TaskFeatures(meta["task"], meta["num_classes"], train, validation, splits, meta["groups"])
+    return TaskFeatures(meta["task"], meta["num_classes"], train, validation, splits, meta["groups"], views)
+
+
+def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write float32 arrays as safetensors, straight from where they are: the library would copy them all."""
+    header, end = {}, 0
+    for name, array in arrays.items():
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [end, end + 4 * array.size]}
+        end += 4 * array.size
+    text = json.dumps(header).encode()
+    # The data begin at a multiple of eight bytes, for the sake of those who map them.
+    text += b" " * (-len(text) % 8)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            np.ascontiguousarray(array, dtype="<f4").tofile(file)
+
+
+def map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a safetensors file by name, read-only: what is not looked at is never read."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    return {
+        name: np.memmap(path, "<f4", "r", 8 + size + entry["data_offsets"][0], tuple(entry["shape"]))
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }

@@ -19,7 +19,16 @@ HEADLINE_METRIC = "accuracy"
 HEADLINE_GROUPS = ("id", "ood")
 MAJORITY = "majority"
 
-METHODS = {"lp": "LP", "mlp": "MLP", "nmtune": "NMTune", MAJORITY: "majority class"}
+METHODS = {
+    "lp": "LP",
+    "mlp": "MLP",
+    "nmtune": "NMTune",
+    "ft": "FT",
+    "ft-nmtune": "NMTune (FT)",
+    "lora": "LoRA",
+    "lora-nmtune": "NMTune (LoRA)",
+    MAJORITY: "majority class",
+}
 METRICS = {
     "accuracy": "accuracy",
     "mean_per_class_accuracy": "mean per-class accuracy",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 class Batch:
     """A mini-batch of H stacked heads; each head has its own B samples.
 
+    For methods with `VIEWS = 2`, B is twice the number of samples: one view of each, then in the same order another.
+
     Attributes
     ----------
     features : Tensor [H, B, D] float32

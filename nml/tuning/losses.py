@@ -25,6 +25,47 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return losses.view(labels.shape).mean(dim=-1)
 
 
+def generalised_cross_entropy(logits: Tensor, labels: Tensor, q: float | Tensor = 0.7) -> Tensor:
+    """Return L_q = mean_b (1 - p_b^q) / q, with p_b the softmax's share of the label (Zhang and Sabuncu, 2018).
+
+    Parameters
+    ----------
+    logits : Tensor [..., B, C]
+    labels : Tensor [..., B]
+    q : float, or Tensor [...] with one a head
+        In (0, 1].
+
+    Returns
+    -------
+    Tensor [...]
+    """
+    logs = _label_log_shares(logits, labels)
+    q = q.unsqueeze(-1) if isinstance(q, Tensor) else q
+    return (-torch.expm1(q * logs) / q).mean(dim=-1)
+
+
+def reverse_cross_entropy(logits: Tensor, labels: Tensor, log_of_zero: float = -4.0) -> Tensor:
+    """Return L_RCE = mean_b -log_of_zero (1 - p_b), with p_b the softmax's share of the label (Wang et al., 2019).
+
+    Parameters
+    ----------
+    logits : Tensor [..., B, C]
+    labels : Tensor [..., B]
+    log_of_zero : float
+        What stands for the logarithm of the shares of the other classes in the label's distribution.
+
+    Returns
+    -------
+    Tensor [...]
+    """
+    return (log_of_zero * torch.expm1(_label_log_shares(logits, labels))).mean(dim=-1)
+
+
+def _label_log_shares(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the logarithms of the softmax's shares of the labels [..., B]."""
+    return logits.log_softmax(dim=-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
+
+
 def consistency(features: Tensor, transformed: Tensor) -> Tensor:
     """Return L_MSE, the squared distance between the directions of features and transformed features.
 
@@ -42,7 +83,7 @@ def consistency(features: Tensor, transformed: Tensor) -> Tensor:
     -------
     Tensor [...]
     """
-    distances = _directions(features) - _directions(transformed)
+    distances = directions(features) - directions(transformed)
     return distances.square().sum(dim=-1).mean(dim=-1)
 
 
@@ -92,17 +133,25 @@ def dominant_singular_value(transformed: Tensor, k: int = 1) -> Tensor:
     return _DominantSingularValue.apply(transformed, k)
 
 
-def nmtune(features: Tensor, transformed: Tensor, weight: float = 0.01, k: int = 1) -> Tensor:
-    """Return weight * (L_MSE + L_COV + L_SVD), what NMTune adds to the cross-entropy.
+def nmtune(
+    features: Tensor,
+    transformed: Tensor,
+    weight: float | Tensor = 0.01,
+    k: int = 1,
+    factors: tuple[float | Tensor, float | Tensor, float | Tensor] = (1.0, 1.0, 1.0),
+) -> Tensor:
+    """Return weight * (a L_MSE + b L_COV + c L_SVD), what NMTune adds to the cross-entropy; a = b = c = 1 in the paper.
 
     Parameters
     ----------
     features, transformed : Tensor [..., B, D], floating point
         Frozen features F and transformed features Z.
-    weight : float
+    weight : float, or Tensor [...] with one a head
         The weight of the sum of the three.
     k : int
         How many singular values count as dominant.
+    factors : three of float, or Tensor [...]
+        The factors a, b and c of L_MSE, L_COV and L_SVD; 0 leaves a term out.
 
     Returns
     -------
@@ -113,12 +162,13 @@ def nmtune(features: Tensor, transformed: Tensor, weight: float = 0.01, k: int =
     ValueError
         If k is not positive.
     """
-    regularisers = consistency(features, transformed) + covariance(transformed)
-    return weight * (regularisers + dominant_singular_value(transformed, k))
+    of_consistency, of_covariance, of_singular_value = factors
+    regularisers = of_consistency * consistency(features, transformed) + of_covariance * covariance(transformed)
+    return weight * (regularisers + of_singular_value * dominant_singular_value(transformed, k))
 
 
-def _directions(rows: Tensor) -> Tensor:
-    """Return the rows divided by their L2 norms; zero rows stay zero and receive no gradient."""
+def directions(rows: Tensor) -> Tensor:
+    """Return the rows [..., D] divided by their L2 norms; zero rows stay zero and receive no gradient."""
     norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
     return rows * norms.clamp(min=SMALLEST).reciprocal().masked_fill(norms <= SMALLEST, 0)
 
@@ -166,7 +216,8 @@ class _DominantSingularValue(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, transformed: Tensor, k: int) -> Tensor:
-        exact = transformed.double()
+        # The heads of a stack are decomposed together: one that diverged may not end the others.
+        exact = torch.nan_to_num(transformed.double(), posinf=0.0, neginf=0.0)
         squares, vectors = torch.linalg.eigh(_small_gram(exact))
         noise = squares[..., -1:] * (10 * torch.finfo(squares.dtype).eps)
         is_zero = squares <= noise.clamp(min=SMALLEST**2)

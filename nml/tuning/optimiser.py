@@ -40,7 +40,7 @@ class AdamW:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Move every parameter by one step along its gradient, in the order of the parameters."""
-        rates = self.learning_rates * (0.5 * (1 + math.cos(math.pi * self.steps / self.total_steps)))
+        rates = self.learning_rates * _cosine(self.steps, self.total_steps)
         self.steps += 1
         # The bias corrections are moved out of the tensors: two passes over the parameters less.
         correction = math.sqrt(1 - BETA2**self.steps)
@@ -57,3 +57,45 @@ class AdamW:
             torch.sqrt(square, out=scratch).add_(EPSILON * correction)
             torch.div(mean, scratch, out=scratch)
             parameter.addcmul_(scratch, moves.view(per_head))
+
+
+class FusedAdamW:
+    """The same, by PyTorch's fused kernel: one pass over the parameters instead of eight, which large ones wait for.
+
+    Parameters as of `AdamW`. Neighbouring heads with equal rates are updated together.
+    """
+
+    def __init__(
+        self, parameters: Sequence[Tensor], learning_rates: Tensor, weight_decays: Tensor, total_steps: int
+    ) -> None:
+        rates = list(zip(learning_rates.tolist(), weight_decays.tolist(), strict=True))
+        self.runs = _runs(rates)
+        self.peaks = [rates[run.start][0] for run in self.runs]
+        views = [[parameter.detach()[run] for parameter in parameters] for run in self.runs]
+        groups = [
+            {"params": views, "weight_decay": rates[run.start][1]} for views, run in zip(views, self.runs, strict=True)
+        ]
+        self.optimiser = torch.optim.AdamW(groups, betas=(BETA1, BETA2), eps=EPSILON, fused=True)
+        self.total_steps = total_steps
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Move every parameter by one step along its gradient, in the order of the parameters."""
+        share = _cosine(self.steps, self.total_steps)
+        self.steps += 1
+        for group, run, peak in zip(self.optimiser.param_groups, self.runs, self.peaks, strict=True):
+            group["lr"] = peak * share
+            for view, gradient in zip(group["params"], gradients, strict=True):
+                view.grad = gradient[run]
+        self.optimiser.step()
+
+
+def _runs(rates: Sequence[tuple[float, float]]) -> list[slice]:
+    """Return the stretches of neighbours that are equal."""
+    starts = [place for place in range(len(rates)) if place == 0 or rates[place] != rates[place - 1]]
+    return [slice(start, end) for start, end in zip(starts, [*starts[1:], len(rates)], strict=True)]
+
+
+def _cosine(steps: int, total_steps: int) -> float:
+    return 0.5 * (1 + math.cos(math.pi * steps / total_steps))

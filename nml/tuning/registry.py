@@ -1,19 +1,31 @@
 """The code of a tuning method, and its hyper-parameters with their defaults.
 
-A method is one file, `nml/tuning/methods/<name>.py` (a dash in the name is an underscore in the file), with a docstring
-and these literals, which `nml.plugins` reads and checks without importing the file:
+A method is one file: `nml/tuning/methods/<name>.py` (a dash in the name is an underscore in the file), or a file of
+one's own that the configuration names by its path. It has a docstring and these literals, which `nml.plugins` reads and
+checks without importing the file:
 
-- `TRAINED`: True if the method is trained, and so needs a learning rate, epochs and a batch size;
-- `HEAD`: what it puts on the features, `constant`, `linear` or `mlp` (see `nml.tuning.heads`);
-- `PARAMETERS`: its own hyper-parameters, all of them numbers, and their defaults (an `mlp` head needs `width`);
-- `BOUNDS`, optional: the smallest and the largest allowed value of an own hyper-parameter, None for no limit.
+- `TRAINED`: True if the method is trained by mini-batches, and so needs a learning rate, epochs and a batch size;
+- `HEAD`, if it is trained: what it puts on the features, `linear`, `mlp`, `residual-mlp` or `own` (see
+  `nml.tuning.heads`);
+- `PARAMETERS`: its own hyper-parameters, all of them numbers, and their defaults (an MLP needs `width` and `depth`);
+- `BOUNDS`, optional: the smallest and the largest allowed value of an own hyper-parameter, None for no limit;
+- `PER_HEAD`, optional: the own hyper-parameters that the loss takes as tensors [H], one value a head, so that heads
+  which differ in them alone train in one stack;
+- `VIEWS`, optional: 2 if the loss wants two views of each sample in a batch (see `nml.tuning.batch`).
 
-A trained method defines `loss(batch, parameters) -> Tensor [H]`, one that is not trained
-`scores(labels, num_classes, parameters) -> Tensor [C]`.
+A trained method defines `loss(batch, parameters) -> Tensor [H]`, and with `HEAD = "own"` the head's `initial` and
+`forward` too. One that is not trained defines `fit(samples, candidates) -> (scores, parameters)`: for a
+`nml.tuning.data.TrainingSet` and K sets of own hyper-parameters it returns a function and stacked tensors [K, ...];
+from these and features [B, D], the function gives the scores [K, B, C].
 """
 
+import hashlib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,9 +33,22 @@ from nml import plugins
 from nml.errors import UserError
 
 
+@cache
 def load(name: str) -> ModuleType:
-    """Import a method's module (and with it torch); raise `UserError` if there is no such method."""
-    return importlib.import_module(plugins.module_name(plugins.METHODS, plugins.tuning_method(name).name))
+    """Import a method's module (and with it torch) by name or path; raise `UserError` if there is no such method."""
+    spec = plugins.tuning_method(name)
+    if name.endswith(".py"):
+        return _import_file(Path(spec.file))
+    return importlib.import_module(plugins.module_name(plugins.METHODS, spec.name))
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"nml_method_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    found = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    return module
 
 
 def complete(name: str, given: Mapping[str, Any]) -> dict[str, int | float]:

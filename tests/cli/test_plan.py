@@ -56,6 +56,17 @@ def test_a_job_is_done_when_all_its_outputs_are_there(
     assert row(plan(capsys), "tune")[:3] == ["6", "1", "5"]
 
 
+def test_each_method_that_changes_the_encoder_has_a_job_of_its_own() -> None:
+    config = load_config("config.yaml")
+    more = config.model_copy(update={"methods": config.methods | {"lora": config.methods["lp"]}})
+    jobs = [job for job in jobs_of(more) if job.rule == "tune_encoder"]
+    assert len(jobs) == 6
+    assert jobs[0].name.endswith("/lora")
+    assert all(output.rpartition("/")[2].startswith("lora.") for output in jobs[0].outputs)
+    others = [job for job in jobs_of(more) if job.rule != "tune_encoder"]
+    assert others == jobs_of(config)
+
+
 def test_the_time_left_is_the_mean_of_the_timed_jobs(capsys: pytest.CaptureFixture[str]) -> None:
     write_text("results/benchmarks/tune/a/x.jsonl", '{"s": 10.0}\n{"s": 20.0}\n')
     write_text("results/benchmarks/tune/b/c/y.jsonl", '{"s": 30.0, "h:m:s": "0:00:30"}\n')

@@ -22,5 +22,11 @@ def values() -> dict[str, Any]:
             "clip-mini": {"objective": "contrastive", "architecture": "clip-mini", **common},
         },
         "tasks": list(plugins.tasks())[:1],
-        "methods": {"majority": {}, "lp": {"learning_rate": 0.1}, "nmtune": {"learning_rate": 0.001, "weight": 0.01}},
+        "methods": {
+            "majority": {},
+            "lp": {"learning_rate": 0.1},
+            "nmtune": {"learning_rate": 0.001, "weight": 0.01},
+            "ft": {"learning_rate": 0.001},
+            "lora": {"learning_rate": 0.001},
+        },
     }

@@ -126,6 +126,24 @@ WRONG = {
         "nothing",
     ),
     "parameter of what is not trained": ("methods.majority.weight", 3, "the key 'weight' does not exist", "nothing"),
+    "layers that LoRA does not know": ("methods.lora.targets", "heads", "'heads' was given", "one of auto, attention"),
+    "no share of the area": ("methods.lora.crop_scale", 2, "2 was given", "a number, at least 0.01, at most 1"),
+    "number for a method's switch": ("methods.lora.flip", 1, "1 was given", "true or false"),
+    "search over encoders": ("methods.lora.learning_rate", [0.1, 0.01], "an encoder for each value", "one value"),
+    "search over ranks": ("methods.lora.rank", [4, 8], "an encoder for each value", "one value"),
+    "rank for full fine-tuning": ("methods.ft.rank", 8, "the key 'rank' does not exist", "batch_norm"),
+    "learning rate 0 among several": ("methods.lp.learning_rate", [0.1, 0], "0 was given", "greater than 0"),
+    "no learning rate at all": ("methods.lp.learning_rate", [], "[] was given", "at least 1"),
+    "parameter below its bound among several": ("methods.nmtune.k", [1, 0], "[1, 0] was given", "a whole number"),
+    "no value for a parameter": ("methods.nmtune.k", [], "[] was given", "a whole number, at least 1"),
+    "several numbers of epochs": ("methods.lp.epochs", [1, 2], "[1, 2] was given", "a valid integer"),
+    "variant of nothing": ("methods.lp.method", "nmtun", "Did you mean 'nmtune'?", "lp, majority, mlp, nmtune"),
+    "variant of a file that is not there": ("methods.lp.method", "no/file.py", "there is no file no/file.py", "a file"),
+    "name of a variant that is no file's": ("methods.a/b", {"method": "lp"}, "'a/b' was given", "match"),
+    "fraction above all": ("fractions.0", 101, "101 was given", "less than or equal to 100"),
+    "part of a percent": ("fractions.0", 12.5, "12.5 was given", "a valid integer"),
+    "a fraction twice": ("fractions", [10, 10], "(10, 10) was given", "each percent once"),
+    "no view": ("views", 0, "0 was given", "greater than or equal to 1"),
     "nothing for a method": ("methods.lp", None, "None was given", "a valid dictionary"),
 }
 
@@ -135,13 +153,13 @@ def change(values: Any, where: str, value: Any) -> str:
     *parents, last = [int(step) if step.isdigit() else step for step in where.split(".")]
     for step in parents:
         if isinstance(values, dict):
-            values.setdefault(step, {"betas": [0.9, 0.99]}.get(step, {}))
+            values.setdefault(step, {"betas": [0.9, 0.99], "fractions": [100]}.get(step, {}))
         values = values[step]
     if value is MISSING:
         del values[last]
     else:
         values[last] = value
-    return f"{where}.flip" if value == {"flip": 7} else where
+    return f"{where}.1" if value == [0.1, 0] else f"{where}.flip" if value == {"flip": 7} else where
 
 
 @pytest.mark.parametrize(("where", "value", "given", "allowed"), WRONG.values(), ids=WRONG)
@@ -267,6 +285,17 @@ def test_a_wrong_transform_of_photographs_is_refused(values: dict[str, Any], key
         check_config(values)
     assert f"recipes.clip-mini.image_transform.{key}: " in str(caught.value)
     assert given in str(caught.value)
+
+
+def test_methods_may_have_variants_and_lists_of_values(values: dict[str, Any]) -> None:
+    values["methods"] |= {
+        "nmtune-k5": {"method": "nmtune", "learning_rate": [0.001, 0.01], "k": [1, 5]},
+        "lp-slow": {"method": "lp", "learning_rate": 0.001, "weight_decay": [0, 0.1]},
+    }
+    methods = check_config(values).methods
+    assert methods["nmtune-k5"].learning_rate == [0.001, 0.01]
+    assert methods["nmtune-k5"].model_extra == {"k": [1, 5]}
+    assert (methods["lp-slow"].learning_rate, methods["lp-slow"].weight_decay) == (0.001, [0, 0.1])
 
 
 def test_numbers_keep_their_kind(values: dict[str, Any]) -> None:

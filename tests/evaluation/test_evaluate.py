@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -12,6 +13,8 @@ from nml.artifacts import sha256_file, write_parquet
 from nml.errors import UserError
 from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA
 from nml.evaluation.evaluate import evaluate
+from nml.features.store import Split
+from nml.tasks.fractions import fraction_indices
 
 METHODS = {
     "majority": {},
@@ -40,7 +43,8 @@ def test_every_method_gets_cells_predictions_and_metadata(features, identity):
 def test_metadata_tell_how_each_seed_was_selected(features, identity):
     results = evaluate(features, METHODS, SEEDS, identity)
     found = results["nmtune"].metadata
-    expected = {"weight": 0.05, "k": 1, "width": 1.0}
+    factors = {"consistency": 1.0, "covariance": 1.0, "dominant_singular_value": 1.0}
+    expected = {"weight": 0.05, **factors, "k": 1, "width": 1.0, "depth": 2}
     common = {"learning_rate": 0.01, "weight_decay": 1e-4, "epochs": 3, "batch_size": 32}
     assert found["hyperparameters"] == {**common, **expected}
     assert set(found["selected_epoch"]) == set(found["validation_accuracy"]) == {"0", "1"}
@@ -94,3 +98,83 @@ def test_progress_is_logged_with_the_encoder_and_the_task(features, identity, ca
 def test_unknown_parameters_are_refused(features, identity):
     with pytest.raises(UserError, match="did you mean 'weight'"):
         evaluate(features, {"nmtune": {**METHODS["nmtune"], "weigth": 1.0}}, SEEDS, identity)
+
+
+SEARCH = {
+    "lp": {"learning_rate": [1e-5, 0.1], "weight_decay": [0.0, 0.01], "epochs": 2, "batch_size": 32},
+    "knn": {"k": [1, 90], "temperature": 1.0},
+    "strong": {"method": "nmtune", "learning_rate": 0.01, "epochs": 2, "batch_size": 32, "weight": [0.0, 1e3]},
+}
+
+
+def test_a_variant_has_its_own_cell_and_names_its_method(features, identity):
+    values = METHODS["nmtune"] | {"method": "nmtune", "k": 2}
+    results = evaluate(features, {"nmtune": METHODS["nmtune"], "nmtune-k2": values}, SEEDS, identity)
+    assert set(results["nmtune-k2"].cells["method"]) == {"nmtune-k2"}
+    assert results["nmtune-k2"].metadata["method"] == "nmtune"
+    assert results["nmtune-k2"].metadata["hyperparameters"]["k"] == 2
+
+
+def test_a_search_chooses_the_best_mean_validation_accuracy(features, identity):
+    """It tries every combination, says what it chose and among what, and its cells are those of the chosen alone."""
+    results = evaluate(features, SEARCH, SEEDS, identity)
+    for name, values in SEARCH.items():
+        found = results[name].metadata
+        tried = found["search"]
+        assert len(tried) == {"lp": 4, "knn": 2, "strong": 2}[name]
+        best = max(tried, key=lambda one: one["validation_accuracy"])
+        chosen = {key: value for key, value in best.items() if key != "validation_accuracy"}
+        assert chosen.items() <= found["hyperparameters"].items()
+        assert best["validation_accuracy"] == pytest.approx(np.mean(list(found["validation_accuracy"].values())))
+        alone = evaluate(features, {name: values | chosen}, SEEDS, identity)[name]
+        assert alone.cells == results[name].cells
+        assert "search" not in alone.metadata
+    assert results["lp"].metadata["hyperparameters"]["learning_rate"] == 0.1
+    assert results["knn"].metadata["hyperparameters"]["k"] == 1
+
+
+def test_test_labels_do_not_reach_the_search(features, identity):
+    before, after = (evaluate(one, SEARCH, SEEDS, identity) for one in (features, relabelled(features)))
+    for name in SEARCH:
+        assert before[name].metadata["search"] == after[name].metadata["search"]
+        assert before[name].metadata["hyperparameters"] == after[name].metadata["hyperparameters"]
+
+
+def test_a_search_leaves_candidates_out_that_diverge(features, identity):
+    values = METHODS["nmtune"] | {"learning_rate": [1e30, 0.01]}
+    found = evaluate(features, {"nmtune": values}, SEEDS, identity)["nmtune"].metadata
+    assert found["hyperparameters"]["learning_rate"] == 0.01
+    assert found["search"][0] == {"learning_rate": 1e30, "validation_accuracy": None}
+    with pytest.raises(UserError, match=r"diverged at learning rate 1e\+30"):
+        evaluate(features, {"nmtune": values | {"learning_rate": [1e30, 1e31]}}, SEEDS, identity)
+
+
+def test_every_fraction_has_its_rows_and_its_choice(features, identity):
+    """A cell of several fractions holds, for each, what a task with these samples alone gives."""
+    methods = SEARCH | {"majority": {}}
+    results = evaluate(features, methods, SEEDS, identity, fractions=[10, 100])
+    whole = evaluate(features, methods, SEEDS, identity)
+    part = fraction_indices(features.train.labels, features.train.keys, 10)
+    train = features.train
+    few = Split(train.features[part], train.labels[part], [train.keys[place] for place in part])
+    tenth = evaluate(replace(features, train=few), methods, SEEDS, identity)
+    for name, result in results.items():
+        table, predictions = pd.DataFrame(result.cells), pd.DataFrame(result.predictions)
+        for fraction, alone in ((10, tenth[name]), (100, whole[name])):
+            rows = table[table["fraction"] == fraction].drop(columns="fraction").reset_index(drop=True)
+            pd.testing.assert_frame_equal(rows, pd.DataFrame(alone.cells).drop(columns="fraction"))
+            some = predictions[predictions["fraction"] == fraction].drop(columns="fraction").reset_index(drop=True)
+            pd.testing.assert_frame_equal(some, pd.DataFrame(alone.predictions).drop(columns="fraction"))
+            found = result.metadata["fractions"][str(fraction)]
+            assert found["hyperparameters"] == alone.metadata["hyperparameters"]
+        assert result.metadata["hyperparameters"] == whole[name].metadata["hyperparameters"]
+
+
+def test_training_draws_from_all_views(features, identity):
+    """Views that are another task's features make another head, and methods that are not trained see the first."""
+    views = np.stack([features.train.features, features.train.features[::-1]])
+    methods = METHODS | {"knn": {}}
+    plain, seen = (evaluate(one, methods, SEEDS, identity) for one in (features, replace(features, views=views)))
+    for name in ("majority", "knn"):
+        assert plain[name].cells == seen[name].cells
+    assert not np.array_equal(plain["lp"].predictions["prediction"], seen["lp"].predictions["prediction"])

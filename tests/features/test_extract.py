@@ -63,6 +63,7 @@ def test_stored_features_come_back_as_they_were(found, tmp_path):
     loaded = load_features(tmp_path)
     assert (loaded.task, loaded.num_classes, loaded.groups) == (found.task, found.num_classes, found.groups)
     assert list(loaded.tests) == list(found.tests)
+    assert loaded.views is None
     pairs = [(loaded.train, found.train), (loaded.validation, found.validation)]
     for a, b in [*pairs, *zip(loaded.tests.values(), found.tests.values(), strict=True)]:
         assert np.array_equal(a.features, b.features) and np.array_equal(a.labels, b.labels) and a.keys == b.keys
@@ -73,17 +74,17 @@ def extractions(monkeypatch):
     """Count the times that the encoder runs over a task."""
     calls = []
 
-    def counted(encoder, task):
+    def counted(encoder, task, *views):
         calls.append(task.name)
-        return extract_features(encoder, task)
+        return extract_features(encoder, task, *views)
 
     monkeypatch.setattr(extract, "extract_features", counted)
     return calls
 
 
 def test_the_encoder_runs_once_until_checkpoint_or_code_change(tmp_path, extractions):
-    def ask(code="code"):
-        return cached_features(ADDRESS, "handwritten-digits", tmp_path / "features", code, root=tmp_path)
+    def ask(code="code", views=1):
+        return cached_features(ADDRESS, "handwritten-digits", tmp_path / "features", code, views, root=tmp_path)
 
     write_encoder(tmp_path, seed=0)
     first, again = ask(), ask()
@@ -94,6 +95,8 @@ def test_the_encoder_runs_once_until_checkpoint_or_code_change(tmp_path, extract
     write_encoder(tmp_path, seed=1)
     assert not np.array_equal(ask("other code").train.features, first.train.features)
     assert len(extractions) == 3
+    assert ask("other code", views=2).views.shape[0] == 2
+    assert len(extractions) == 4
 
 
 def test_a_half_written_cache_is_not_used(tmp_path, extractions):

@@ -87,7 +87,7 @@ def test_many_methods_put_out_of_domain_below_in_domain():
     ]
     text = main_table(averages_of(rows))
     assert max(map(len, text.splitlines())) <= 120
-    assert text.count("untrained  ") == 2 and "OOD lora-nmtune" in text
+    assert text.count("untrained  ") == 2 and "OOD NMTune (LoRA)" in text
 
 
 def test_an_average_over_fewer_tasks_is_marked():

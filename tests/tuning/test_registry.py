@@ -11,7 +11,7 @@ from nml.tuning import registry
 def test_every_method_keeps_its_interface(name):
     module = registry.load(name)
     assert module.__doc__
-    assert callable(module.loss if plugins.tuning_method(name).trained else module.scores)
+    assert callable(module.loss if plugins.tuning_method(name).trained else module.fit)
 
 
 def test_unknown_names_are_refused_with_the_nearest_known():
@@ -22,7 +22,8 @@ def test_unknown_names_are_refused_with_the_nearest_known():
 
 
 def test_given_parameters_replace_defaults():
-    assert registry.complete("nmtune", {"k": 5}) == {"weight": 0.01, "k": 5, "width": 1.0}
+    assert registry.complete("nmtune-released", {"k": 1})["k"] == 1
+    assert registry.complete("mlp", {"width": 2}) == {"width": 2, "depth": 2}
 
 
 @pytest.mark.parametrize(

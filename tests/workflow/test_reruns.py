@@ -66,6 +66,18 @@ def test_a_hyperparameter_reruns_what_it_shapes(rerun):
     assert rerun.jobs() == {"tune": 12, **AGGREGATES}
 
 
+def test_a_method_that_changes_the_encoder_runs_alone(rerun):
+    before = rerun.cells()
+    edit(rerun, "presets/smoke.yaml", r"  majority: \{\}", "  majority: {}\n  lora: {learning_rate: 0.001, epochs: 1}")
+    assert rerun.jobs() == {"tune_encoder": 12, **AGGREGATES}
+    cell = CELL.replace("lp.parquet", "lora.parquet")
+    rerun.snakemake("--", cell)
+    made = rerun.cells()
+    assert made.keys() - before.keys() == {cell, cell.replace(".parquet", ".predictions.parquet")}
+    assert {name: made[name] for name in before} == before
+    assert not list((rerun.path / "results/progress/tuning").rglob("*.safetensors"))
+
+
 def test_a_recipe_and_an_architecture_reach_only_their_encoders(rerun):
     edit(rerun, "presets/smoke.yaml", r"learning_rate: 0\.002", "learning_rate: 0.003")
     expected = {"initialise_encoder": 1, "pretrain": 2, "tune": 6, **AGGREGATES}

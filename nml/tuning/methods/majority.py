@@ -1,15 +1,21 @@
 """Control: predict the most frequent class of the training data for every sample."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from nml.tuning.data import TrainingSet
+
 TRAINED = False
-HEAD = "constant"
 PARAMETERS = {}
 
 
-def scores(labels: Tensor, num_classes: int, parameters: Mapping[str, float]) -> Tensor:
-    """Return the class counts, float32 [C]; the first of equally frequent classes wins."""
-    return torch.bincount(labels, minlength=num_classes).float()
+def fit(samples: TrainingSet, candidates: Sequence[Mapping[str, float]]) -> tuple[Callable, dict[str, Tensor]]:
+    """Return the class counts as scores of every sample; the first of equally frequent classes wins."""
+    counts = torch.bincount(samples.labels, minlength=samples.num_classes).float()
+    return _scores, {"bias": counts.expand(len(candidates), -1)}
+
+
+def _scores(parameters: dict[str, Tensor], features: Tensor) -> Tensor:
+    return parameters["bias"].unsqueeze(1).expand(-1, len(features), -1)

@@ -1,4 +1,7 @@
-"""MLP tuning: a two-layer MLP and a linear head, trained with cross-entropy alone (NMTune without regularisers)."""
+"""MLP tuning: an MLP, of two layers by default, and a linear head, trained with cross-entropy alone.
+
+It is NMTune without regularisers.
+"""
 
 from collections.abc import Mapping
 
@@ -9,8 +12,8 @@ from nml.tuning.losses import cross_entropy
 
 TRAINED = True
 HEAD = "mlp"
-PARAMETERS = {"width": 1.0}
-BOUNDS = {"width": (0.1, None)}
+PARAMETERS = {"width": 1.0, "depth": 2}
+BOUNDS = {"width": (0.1, None), "depth": (1, None)}
 
 
 def loss(batch: Batch, parameters: Mapping[str, float]) -> Tensor:

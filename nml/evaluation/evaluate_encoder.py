@@ -1,0 +1,83 @@
+"""One white-box method on one (encoder, task): tune a network a seed, predict all test sets, score."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nml.devices import peak_memory
+from nml.evaluation.cells import Columns, joined, prediction_columns, score
+from nml.evaluation.evaluate import MethodResult
+from nml.evaluation.spectrum import dominant_ratio, entropy, singular_values
+from nml.plugins import COMMON_PARAMETERS
+from nml.tuning.data import ALL
+from nml.tuning.whitebox import TunedEncoder, Tuning, tune
+
+
+def evaluate_encoder(
+    run: Tuning, seeds: Mapping[int, int], identity: Mapping[str, Any], fractions: Sequence[int] = (ALL,)
+) -> MethodResult:
+    """Return the cell of one method. The test labels are used for scoring alone, after selection.
+
+    Parameters
+    ----------
+    run : Tuning
+    seeds : mapping of int to int
+        For each seed's number, as shown in the rows, the integer that its randomness starts from.
+    identity : mapping
+        corpus, recipe, noise_kind, noise_percent and pretrain_seed of the encoder.
+    fractions : sequence of int
+        The percents of the training images to tune on.
+
+    Raises
+    ------
+    UserError
+        What `nml.tuning.whitebox.tune` raises.
+    """
+    tuned = {part: {number: tune(run.on(part), seed) for number, seed in seeds.items()} for part in fractions}
+    columns = joined([_predictions(run, own, part) for part, own in tuned.items()])
+    cell = {**identity, "task": run.images.task, "method": run.name}
+    cells = score(columns, run.images.num_classes, cell, run.images.groups)
+    return MethodResult(cells, columns, _metadata(run, tuned))
+
+
+def _predictions(run: Tuning, tuned: Mapping[int, TunedEncoder], fraction: int) -> Columns:
+    tests = run.images.tests
+    predicted = {name: np.stack([one.tests[name].predictions for one in tuned.values()]) for name in tests}
+    return prediction_columns(tests, list(tuned), predicted, fraction)
+
+
+def _metadata(run: Tuning, tuned: Mapping[int, Mapping[int, TunedEncoder]]) -> dict[str, Any]:
+    parts = {
+        str(fraction): _outcome({str(number): one for number, one in own.items()}) for fraction, own in tuned.items()
+    }
+    common = {name: getattr(run, name) for name in COMMON_PARAMETERS}
+    return {
+        "method": run.method,
+        "hyperparameters": {**common, **run.parameters},
+        **parts[str(max(tuned))],
+        **({"fractions": parts} if len(parts) > 1 else {}),
+        "wall_seconds": sum(sum(part["seed_seconds"].values()) for part in parts.values()),
+        "process_peak_memory_bytes": peak_memory(),
+    }
+
+
+def _outcome(tuned: Mapping[str, TunedEncoder]) -> dict[str, Any]:
+    """Return what came of the seeds on one fraction."""
+    some = next(iter(tuned.values()))
+    return {
+        "selected_epoch": {name: one.epoch for name, one in tuned.items()},
+        "validation_accuracy": {name: one.validation_accuracy for name, one in tuned.items()},
+        "trainable_parameters": some.trainable_parameters,
+        "spectra": {test: _mean_spectrum([one.tests[test].features for one in tuned.values()]) for test in some.tests},
+        "seed_seconds": {name: one.seconds for name, one in tuned.items()},
+        "log": {name: one.log for name, one in tuned.items()},
+    }
+
+
+def _mean_spectrum(features: Sequence[np.ndarray]) -> dict[str, float]:
+    """Return the mean over seeds of what describes the spectrum of the tuned features, each [N, D]."""
+    sigmas = [singular_values(one) for one in features]
+    ratios = [dominant_ratio(sigma) for sigma in sigmas]
+    values = {"sve": [entropy(sigma) for sigma in sigmas], "lsvr": -np.log(ratios), "dominant_ratio": ratios}
+    return {name: float(np.mean(found)) for name, found in values.items()}

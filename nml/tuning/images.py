@@ -1,0 +1,94 @@
+"""The images of a task for tuning an encoder: decoded once, held on disk, and changed anew in every training step."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nml.encoders import LoadedEncoder
+from nml.tasks.fractions import fraction_indices
+from nml.tasks.task import Task, read_split
+from nml.tuning.pixels import Pixels, write_pixels
+from nml.tuning.views import Arrays, Views
+
+IMAGES_AT_ONCE = 256
+"""Images that are encoded together where no gradient is needed."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """One split: its images as they are held, labels int64 [N] and keys [N]."""
+
+    pixels: Pixels
+    labels: np.ndarray
+    keys: list[str]
+
+    def drawn(self, rows: np.ndarray, views: Views, seed: int) -> Arrays:
+        """Return some training images after what the host does to them."""
+        return views.drawn([self.pixels[row] for row in rows.tolist()], seed)
+
+    def batches(self, views: Views, are_whole: bool = False) -> Iterator[Tensor]:
+        """Yield all images in their order, as the encoder takes them, without random changes.
+
+        Training images are held whole, those of other splits as `views` crops them.
+        """
+        for start in range(0, len(self.pixels), IMAGES_AT_ONCE):
+            images = [self.pixels[row] for row in range(start, min(start + IMAGES_AT_ONCE, len(self.pixels)))]
+            yield views.test_input([views.held_for_test(image) for image in images] if are_whole else images)
+
+
+@dataclass(frozen=True)
+class TaskImages:
+    """All splits of a task; `groups` names the group (`id`, `ood`, `source`) of each test set.
+
+    `allowed` has, for a test set where not all classes occur, those that do: predictions are taken among these alone.
+    """
+
+    task: str
+    num_classes: int
+    train: Images
+    validation: Images
+    tests: dict[str, Images]
+    groups: dict[str, str]
+    allowed: dict[str, list[int]] = field(default_factory=dict)
+
+    def part(self, percent: int) -> "TaskImages":
+        """Return the task with a percentage of the training images of each class, those that heads are tuned on."""
+        rows = fraction_indices(self.train.labels, self.train.keys, percent)
+        keys = [self.train.keys[row] for row in rows.tolist()]
+        return replace(self, train=Images(self.train.pixels.chosen(rows), self.train.labels[rows], keys))
+
+
+def read_images(task: Task, views: Views, folder: Path) -> TaskImages:
+    """Read every split of a task, and hold its images in a folder.
+
+    Raises
+    ------
+    UserError
+        If the task's files are damaged, or the disk is full.
+    """
+    train = _read(task, "train", views.held, folder)
+    others = {name: _read(task, name, views.held_for_test, folder) for name in task.splits if name != "train"}
+    validation = others.pop("val")
+    return TaskImages(task.name, len(task.class_names), train, validation, others, task.test_groups)
+
+
+def blank_input(encoder: LoadedEncoder) -> Tensor:
+    """Return one black image as an encoder takes it [1, 3, S, S]."""
+    return encoder.transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+
+
+def _read(task: Task, split: str, held: Callable[[np.ndarray], np.ndarray], folder: Path) -> Images:
+    keys, labels = [], []
+
+    def images() -> Iterator[np.ndarray]:
+        for key, image, label in read_split(task, split):
+            keys.append(key)
+            labels.append(label)
+            yield held(image)
+
+    pixels = write_pixels(folder / f"{split}.pixels", images())
+    return Images(pixels, np.asarray(labels, dtype=np.int64), keys)

@@ -1,0 +1,18 @@
+"""Full fine-tuning: the whole encoder and a linear head, trained with cross-entropy."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from nml.tuning.batch import Batch
+from nml.tuning.losses import cross_entropy
+
+TRAINED = True
+HEAD = "linear"
+ENCODER = "full"
+PARAMETERS = {"batch_norm": "trained"}
+
+
+def loss(batch: Batch, parameters: Mapping[str, float]) -> Tensor:
+    """Return the cross-entropy of each head [H]."""
+    return cross_entropy(batch.logits, batch.labels)

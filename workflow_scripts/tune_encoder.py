@@ -1,0 +1,33 @@
+"""Adapter of rule tune_encoder: one method that changes the encoder, on one task, with all seeds."""
+
+import json
+import shutil
+from pathlib import Path
+
+from nml.artifacts import write_json, write_parquet
+from nml.devices import limit_threads
+from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA
+from nml.evaluation.evaluate_encoder import evaluate_encoder
+from nml.grid import Encoder
+from nml.jobs import job
+from nml.seeds import derive_seed
+from nml.tuning.whitebox import open_tuning
+
+with job(snakemake):
+    params, wildcards = snakemake.params, snakemake.wildcards
+    limit_threads(snakemake.threads)
+    encoder = Encoder.parse(wildcards.encoder)
+    progress = Path(params.progress)
+    run = open_tuning(
+        str(encoder), wildcards.task, wildcards.method, json.loads(params.hyperparameters), progress, params.code
+    )
+    # The seeds of rule tune, so that a head starts as that of a linear probe of this task does.
+    seeds = {
+        seed: derive_seed(encoder.recipe, f"s{encoder.seed}", wildcards.task, seed) for seed in range(params.seeds)
+    }
+    result = evaluate_encoder(run, seeds, encoder.identity(), params.fractions)
+    path = Path(snakemake.output.cell)
+    write_parquet(path, result.cells, CELL_SCHEMA)
+    write_parquet(path.with_suffix(".predictions.parquet"), result.predictions, PREDICTIONS_SCHEMA)
+    write_json(path.with_suffix(".meta.json"), result.metadata)
+    shutil.rmtree(progress, ignore_errors=True)
