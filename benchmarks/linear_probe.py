@@ -95,7 +95,6 @@ def main() -> None:
     runs = [timed(lambda decay=decay: clip_benchmark(arrays, decay)) for decay in DECAYS]
     line("CLIP_benchmark, one weight decay: lp", runs[:1], probe)
     line(f"CLIP_benchmark, {len(DECAYS)} weight decays: lp", runs, timed(lambda: ours(arrays, probes)))
-    line(f"CLIP_benchmark, {len(DECAYS)} weight decays: logreg", runs, timed(lambda: ours(arrays, regressions[1:2])))
 
 
 if __name__ == "__main__":
