@@ -4,7 +4,6 @@
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from nml.config.recipes import Recipe
 from nml.config.schema import Config
 from nml.corpora.catalogue import Corpus, classes_file
 from nml.corpora.class_names import read_names
-from nml.devices import describe_device, limit_threads
+from nml.devices import describe_device, limit_threads, peak_memory
 from nml.errors import UserError
 from nml.pretraining.engine import Run, State, begin, parallel, train_step
 from nml.pretraining.world import ALONE
@@ -56,7 +55,7 @@ def measure(recipe: Recipe, name: str, num_classes: int, seconds: float = SECOND
             torch.cuda.reset_peak_memory_stats()
         else:
             about = {"recipe": json.loads(recipe.model_dump_json()), "device": describe_device(), "batch_size": size}
-            return about | found | {"peak_memory_bytes": _peak_memory()}
+            return about | found | {"peak_memory_bytes": peak_memory()}
 
 
 def _measured(recipe: Recipe, name: str, num_classes: int, size: int, seconds: float) -> dict[str, float]:
@@ -90,13 +89,6 @@ def _seconds_of(
     # Reading a number waits for all that is under way on a GPU.
     state.sums.tolist()
     return time.perf_counter() - started
-
-
-def _peak_memory() -> int:
-    """Return the most memory taken so far: of the GPU, or of this process where there is none."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_reserved()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _num_classes(config: Config, name: str) -> int:
