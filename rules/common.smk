@@ -15,6 +15,8 @@ from nml.corpora.catalogue import classes_file, groups_of
 from nml.corpora.class_names import read_names
 from nml.errors import UserError
 from nml.grid import CLEAN, Noise, cell_path, spectrum_path
+from nml.task_entries import EmbeddedTask, readers_of
+from nml.tasks.class_lists import class_names
 from nml.config.grid import encoders_of, pictured_noises
 
 try:
@@ -101,9 +103,22 @@ def corpus_templates(wildcards):
     return corpus_entry(wildcards.corpus).get("templates", [])
 
 
+def task_entry(wildcards):
+    return lookup(plugins.tasks(), wildcards.task, "task in nml/tasks/catalogue.yaml")
+
+
+@cache
+def described_task(name):
+    """Hash what a task holds: of a real data set, what the catalogue says, since it need not be on disk yet."""
+    entry = plugins.tasks()[name]
+    if isinstance(entry, EmbeddedTask):
+        return described(entry.model_dump(), names_in(Path(entry.path, "classnames.txt")))
+    return hashed(entry.model_dump(include={"classes", "tests", "layouts"}), class_names(entry))
+
+
 def task_data(wildcards):
-    entry = lookup(plugins.tasks(), wildcards.task, "task in nml/tasks/catalogue.yaml")
-    return described(entry, names_in(Path(entry["path"], "classnames.txt")))
+    task_entry(wildcards)
+    return described_task(wildcards.task)
 
 
 def recipe_json(wildcards):
@@ -129,7 +144,9 @@ def architecture_file(recipe):
 
 
 def task_info(wildcards):
-    return f"{lookup(plugins.tasks(), wildcards.task, 'task in nml/tasks/catalogue.yaml')['path']}/info.json"
+    """Return the file that an embedded task cannot do without. A real data set is sought when the job runs."""
+    entry = task_entry(wildcards)
+    return f"{entry.path}/info.json" if isinstance(entry, EmbeddedTask) else []
 
 
 def noise_groups(wildcards):
@@ -159,7 +176,8 @@ def noise_code(wildcards):
 
 
 def features_code(wildcards):
-    return code_of("nml/features/extract.py", architecture_file(wildcards.encoder.split("/")[1]))
+    readers = [plugins.source_file(plugins.READERS, name) for name in readers_of(task_entry(wildcards))]
+    return code_of("nml/features/extract.py", architecture_file(wildcards.encoder.split("/")[1]), *readers)
 
 
 def method_files():

@@ -17,6 +17,8 @@ from nml.cli.console import console, table
 from nml.corpora.catalogue import find_shards, open_corpus
 from nml.corpora.verify import verify_corpus
 from nml.errors import UserError
+from nml.task_entries import EmbeddedTask, TaskEntry
+from nml.tasks.places import find_layout, missing_files
 
 CORPORA = Path("results/corpora")
 
@@ -86,10 +88,10 @@ def _list() -> None:
     for name, entry in plugins.corpora().items():
         made.add_row(name, "corpus", "pre-training", *_describe_corpus(entry))
     for name, entry in plugins.tasks().items():
-        made.add_row(name, "task", ", ".join(dict.fromkeys(entry["tests"].values())), *_describe(Path(entry["path"])))
+        made.add_row(name, "task", ", ".join(dict.fromkeys(entry.tests.values())), *_describe_task(name, entry))
     console().print(made)
     console().print(
-        f"\nWhere a corpus lies elsewhere on this machine, write {plugins.PATHS_FILE}: `imagenet1k: /its/folder`."
+        f"\nWhere a data set lies elsewhere on this machine, write {plugins.PATHS_FILE}: `imagenet1k: /its/folder`."
     )
 
 
@@ -103,6 +105,16 @@ def _describe_corpus(entry: dict[str, Any]) -> tuple[str, str, str, str]:
     if (Path(entry["path"]) / "info.json").is_file():
         return _describe(Path(entry["path"]))
     return "here" if _is_here(entry) else f"missing; from {entry['source']}", *expected
+
+
+def _describe_task(name: str, entry: EmbeddedTask | TaskEntry) -> tuple[str, str, str, str]:
+    """Return a task's state, size, samples and licence: of an embedded one as found, of a real one as expected."""
+    if isinstance(entry, EmbeddedTask):
+        return _describe(Path(entry.path))
+    parts = find_layout(entry).parts
+    samples = ", ".join(f"{part} {content.samples:,}" for part, content in parts.items())
+    missing = missing_files(name)
+    return f"missing from {missing[0]}" if missing else "here", entry.size, samples, entry.licence
 
 
 def _is_here(entry: dict[str, Any]) -> bool:

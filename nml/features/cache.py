@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 
 from nml import encoders
-from nml.artifacts import sha256_file
 from nml.features.store import TaskFeatures, load_features, save_features, stored_key
-from nml.tasks.task import open_task
+from nml.tasks.task import facts, open_task
 
 logger = logging.getLogger("nml")
 
@@ -29,8 +28,7 @@ def cached_features(address: str, task_name: str, folder: Path, code: str, root:
     root : the folder that `results/` lies in
     """
     task = open_task(task_name)
-    data = {"data": sha256_file(task.path / "info.json"), "tests": task.test_groups, "classes": len(task.class_names)}
-    key = encoders.identify(address, root) | data | {"code": code, "torch": torch.__version__}
+    key = encoders.identify(address, root) | facts(task) | {"code": code, "torch": torch.__version__}
     if stored_key(folder) == key:
         logger.info("features of %s under %s are in the cache", task_name, address)
         return load_features(folder)

@@ -1,29 +1,62 @@
 """A downstream task from its entry in `catalogue.yaml`, with its images read split by split."""
 
+import hashlib
+import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nml import plugins
-from nml.artifacts import read_json
-from nml.corpora.shards import decode_image, decode_label, read_samples
+from nml.artifacts import sha256_file
+from nml.corpora.class_names import read_names
 from nml.errors import UserError
+from nml.task_entries import EmbeddedTask, Layout, Part, TaskEntry
+from nml.tasks.class_lists import class_folders, class_names, present_labels
+from nml.tasks.embedded import read_embedded
+from nml.tasks.held_out import held_out
+from nml.tasks.places import find_layout, folder_of, how_to_get, missing_files
+from nml.tasks.samples import Classes, Samples
+
+EMBEDDED_VARIANT = "embedded"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task's folder, class names, and test sets with their groups (`id`, `ood`, `source`)."""
+    """A task on disk.
+
+    Attributes
+    ----------
+    name : str
+    path : Path
+        Its folder.
+    class_names : list of str
+    test_groups : dict
+        The group (`id`, `ood`, `source`, `robustness`) of each test set.
+    variant : str
+        Which training split it has: `papers`, or how it differs.
+    metric : str
+        The customary one.
+    allowed : dict
+        For each test set where not all classes occur, the labels that do: predictions are taken among these alone.
+    """
 
     name: str
     path: Path
     class_names: list[str]
     test_groups: dict[str, str]
+    variant: str = EMBEDDED_VARIANT
+    metric: str = "accuracy"
+    allowed: dict[str, list[int]] = field(default_factory=dict)
+    _entry: TaskEntry | None = field(default=None, repr=False)
+    _layout: Layout | None = field(default=None, repr=False)
+    _opened: dict[str, Samples] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def splits(self) -> list[str]:
-        """The splits as they are named on disk: `train`, `val`, and one folder a test set."""
+        """The splits: `train`, `val`, and each test set."""
         return ["train", "val", *self.test_groups]
 
 
@@ -33,41 +66,120 @@ def open_task(name: str) -> Task:
     Raises
     ------
     UserError
-        If its folder or class names are missing.
+        If there is no such task, or it is not on disk: then it says how the task is had.
     """
-    if name not in plugins.tasks():
-        raise UserError(f"there is no task '{name}' in nml/tasks/catalogue.yaml: {', '.join(plugins.tasks())}.")
+    if missing_files(name):
+        raise UserError(how_to_get(name))
     entry = plugins.tasks()[name]
-    path = Path(entry["path"])
-    try:
-        class_names = (path / "classnames.txt").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UserError(f"task '{name}' is not on disk: {path / 'classnames.txt'} is missing.") from None
-    return Task(name, path, class_names, entry["tests"])
+    if isinstance(entry, EmbeddedTask):
+        return Task(name, Path(entry.path), read_names(Path(entry.path, "classnames.txt")), dict(entry.tests))
+    layout, names = find_layout(entry), class_names(entry)
+    allowed = {test: present_labels(entry, part) for test, part in layout.tests.items() if part.labels}
+    variant, metric = layout.variant, entry.metric
+    return Task(name, folder_of(entry), names, dict(entry.tests), variant, metric, allowed, entry, layout)
 
 
 def read_split(task: Task, split: str) -> Iterator[tuple[str, np.ndarray, int]]:
-    """Yield a split's samples in the order of its shards: key, uint8 image [H, W, 3] and label.
+    """Yield a split's samples in a fixed order: key, uint8 image [H, W, 3], RGB, and label.
+
+    Images of one split may have different sizes.
 
     Raises
     ------
     UserError
-        If a shard, image or label is missing or damaged; shard and key are named.
+        If a file, image or label is missing or damaged; it is named.
     """
-    folder = task.path / split
-    try:
-        count = int((folder / "nshards.txt").read_text())
-    except (FileNotFoundError, ValueError):
-        raise UserError(f"task '{task.name}': {folder / 'nshards.txt'} must hold the number of shards.") from None
-    samples = 0
-    for sample in read_samples(_shard(folder, number) for number in range(count)):
-        yield sample["__key__"], decode_image(sample), decode_label(sample, len(task.class_names))
-        samples += 1
-    listed = read_json(task.path / "info.json")["splits"][split]["samples"]
-    if samples != listed:
-        raise UserError(f"task '{task.name}': {folder} holds {samples} samples, but info.json lists {listed}.")
+    if task._layout is None:
+        yield from read_embedded(task.name, task.path, split, len(task.class_names))
+        return
+    samples, chosen = _chosen(task, split)
+    for index, image in zip(chosen, samples.images(chosen), strict=True):
+        yield samples.keys[index], image, int(samples.labels[index])
 
 
-def _shard(folder: Path, number: int) -> Path:
-    packed = folder / f"{number}.tar.gz"
-    return packed if packed.exists() else folder / f"{number}.tar"
+def list_split(task: Task, split: str) -> tuple[list[str], np.ndarray]:
+    """Return the keys and labels, int64 [N], of a split, without decoding the images of a real data set.
+
+    Raises
+    ------
+    UserError
+        As `read_split` does.
+    """
+    if task._layout is None:
+        found = [(key, label) for key, _, label in read_split(task, split)]
+        return [key for key, _ in found], np.asarray([label for _, label in found], dtype=np.int64)
+    samples, chosen = _chosen(task, split)
+    return [samples.keys[index] for index in chosen], samples.labels[chosen]
+
+
+def fingerprint(task: Task) -> str:
+    """Return a hash of what a task holds, in hexadecimal: cheap, and the same wherever the data lies.
+
+    Of an embedded task, that of `info.json`, which has the checksum of every shard. Of a real data set, that of the
+    keys and labels of all splits and the sizes of the files that hold many images. An image that is changed under the
+    same name in a folder is not noticed.
+
+    Raises
+    ------
+    UserError
+        As `read_split` does, for what names and labels the samples.
+    """
+    if task._layout is None:
+        return sha256_file(task.path / "info.json")
+    digest = hashlib.sha256()
+    for split in task.splits:
+        keys, labels = list_split(task, split)
+        digest.update(f"{split}\0{len(keys)}\0".encode() + "\n".join(keys).encode() + labels.astype("<i8").tobytes())
+    for name in task._layout.parts:
+        sizes = [(file.name, file.stat().st_size) for file in _open_part(task, name).containers]
+        digest.update(repr((name, sizes)).encode())
+    return digest.hexdigest()
+
+
+def facts(task: Task) -> dict[str, Any]:
+    """Return what features depend on, beside the encoder: the data, its split, its tests and its classes."""
+    found = {"data": fingerprint(task), "tests": task.test_groups, "classes": len(task.class_names)}
+    return found if task._layout is None else found | {"variant": task.variant, "allowed": task.allowed}
+
+
+def _chosen(task: Task, split: str) -> tuple[Samples, np.ndarray]:
+    """Return the part that a split lies in, and which of its samples are the split's."""
+    if split in task.test_groups or (split == "val" and task._layout.validation):
+        samples = _open_part(task, "validation" if split == "val" else split)
+        return samples, np.arange(len(samples.keys))
+    samples = _open_part(task, "train")
+    if task._layout.validation:
+        return samples, np.arange(len(samples.keys))
+    mask = held_out(samples.keys, samples.labels, task.name)
+    return samples, np.flatnonzero(mask if split == "val" else ~mask)
+
+
+def _open_part(task: Task, name: str) -> Samples:
+    if name not in task._opened:
+        task._opened[name] = _read_part(task, name, task._layout.parts[name])
+    return task._opened[name]
+
+
+def _read_part(task: Task, name: str, part: Part) -> Samples:
+    entry, layout = task._entry, task._layout
+    reader = importlib.import_module(plugins.module_name(plugins.READERS, layout.reader_of(part)))
+    classes = Classes(task.class_names, class_folders(entry), present_labels(entry, part))
+    samples = reader.open_samples(folder_of(entry, part.place), classes, **(reader.OPTIONS | layout.options_of(part)))
+    _check(f"task '{task.name}', {name} in {folder_of(entry, part.place)}", samples, part.samples, classes)
+    return samples
+
+
+def _check(what: str, samples: Samples, expected: int, classes: Classes) -> None:
+    if len(samples.keys) != expected:
+        raise UserError(
+            f"{what}: there are {len(samples.keys):,} samples, but the catalogue lists {expected:,}. The copy is "
+            "incomplete or another version: get it from its source again, or give it an entry of its own "
+            "(docs/add-a-data-set.md)."
+        )
+    strange = np.setdiff1d(samples.labels, classes.present)
+    if len(strange):
+        key = samples.keys[int(np.flatnonzero(samples.labels == strange[0])[0])]
+        raise UserError(
+            f"{what}: sample '{key}' has the label {strange[0]}; allowed are {len(classes.present)} labels from "
+            f"{min(classes.present)} to {max(classes.present)}. Get the data set from its source again."
+        )

@@ -236,6 +236,6 @@ def test_the_default_configuration_is_the_mini_matrix() -> None:
     noise = {(family.recipe, *family.noise): next(iter(family.noise.values())) for family in config.pretraining}
     assert noise == {("resnet-mini", "symmetric"): [5, 10, 20, 30], ("clip-mini", "swap"): [5, 10, 20, 30]}
     assert list(config.methods) == ["majority", "lp", "mlp", "nmtune"]
-    groups = [set(plugins.tasks()[task]["tests"].values()) for task in config.tasks]
+    groups = [set(plugins.tasks()[task].tests.values()) for task in config.tasks]
     assert sum("ood" not in group for group in groups) == 14
     assert sum("ood" in group for group in groups) == 1
