@@ -26,4 +26,4 @@ with job(snakemake):
         result = results[path.stem]
         write_parquet(path, result.cells, CELL_SCHEMA)
         write_parquet(path.with_suffix(".predictions.parquet"), result.predictions, PREDICTIONS_SCHEMA)
-        write_json(path.with_suffix(".meta.json"), result.metadata)
+        write_json(path.with_suffix(".meta.json"), result.metadata | {"split_variant": features.variant})

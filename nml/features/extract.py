@@ -22,7 +22,8 @@ def extract_features(encoder: LoadedEncoder, task: Task) -> TaskFeatures:
         splits[name] = _extract_split(encoder, task, name)
         progress.advance()
     train, validation = splits.pop("train"), splits.pop("val")
-    return TaskFeatures(task.name, len(task.class_names), train, validation, splits, task.test_groups)
+    about = (task.test_groups, task.allowed, task.variant)
+    return TaskFeatures(task.name, len(task.class_names), train, validation, splits, *about)
 
 
 @torch.inference_mode()
@@ -31,8 +32,15 @@ def _extract_split(encoder: LoadedEncoder, task: Task, split: str) -> Split:
     features, labels, keys = [], [], []
     samples = read_split(task, split)
     while batch := list(islice(samples, BATCH_SIZE)):
-        images = stack_images([image for _, image, _ in batch]).to(device)
-        features.append(encoder.features(encoder.transform(images)).float().cpu().numpy())
+        inputs = _transformed(encoder, [image for _, image, _ in batch], device)
+        features.append(encoder.features(inputs).float().cpu().numpy())
         labels += [label for _, _, label in batch]
         keys += [key for key, _, _ in batch]
     return Split(np.concatenate(features), np.asarray(labels, dtype=np.int64), keys)
+
+
+def _transformed(encoder: LoadedEncoder, images: list[np.ndarray], device: torch.device) -> torch.Tensor:
+    """Return the encoder's input [B, 3, H, W] for uint8 images [H, W, 3]; photographs have a size each."""
+    if len({image.shape for image in images}) == 1:
+        return encoder.transform(stack_images(images).to(device))
+    return torch.cat([encoder.transform(stack_images([image]).to(device)) for image in images])

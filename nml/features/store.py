@@ -1,6 +1,6 @@
 """Features of one (encoder, task) on disk: three files, read without PyTorch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,11 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskFeatures:
-    """All splits of a task under one encoder; `groups` names the group (`id`, `ood`, `source`) of each test set."""
+    """All splits of a task under one encoder.
+
+    `groups` names the group of each test set; `allowed`, for a test set where not all classes occur, the labels that
+    do; `variant` says which training split it is (`nml.tasks.task.Task`).
+    """
 
     task: str
     num_classes: int
@@ -32,6 +36,8 @@ class TaskFeatures:
     validation: Split
     tests: dict[str, Split]
     groups: dict[str, str]
+    allowed: dict[str, list[int]] = field(default_factory=dict)
+    variant: str = ""
 
 
 def save_features(found: TaskFeatures, key: dict[str, Any], folder: Path) -> None:
@@ -47,6 +53,7 @@ def save_features(found: TaskFeatures, key: dict[str, Any], folder: Path) -> Non
         columns["label"] += split.labels.tolist()
     write_parquet(folder / "samples.parquet", columns)
     meta = {"task": found.task, "num_classes": found.num_classes, "groups": found.groups, "key": key}
+    meta |= {"allowed": found.allowed, "variant": found.variant}
     write_json(folder / "meta.json", meta | {"dim": found.train.features.shape[1]})
 
 
@@ -69,4 +76,5 @@ def load_features(folder: Path) -> TaskFeatures:
         for name in dict.fromkeys(split.tolist())
     }
     train, validation = splits.pop("train"), splits.pop("val")
-    return TaskFeatures(meta["task"], meta["num_classes"], train, validation, splits, meta["groups"])
+    about = (meta["groups"], meta["allowed"], meta["variant"])
+    return TaskFeatures(meta["task"], meta["num_classes"], train, validation, splits, *about)

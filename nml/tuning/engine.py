@@ -79,8 +79,8 @@ class FittedHeads:
     dimensions: int
     device: torch.device
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return the predicted classes, int64 [H, N], of features float32 [N, D].
+    def predict(self, features: np.ndarray, allowed: Sequence[int] | None = None) -> np.ndarray:
+        """Return the predicted classes, int64 [H, N], of features float32 [N, D]; among the allowed ones, if given.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class FittedHeads:
         inputs = _to_device(features, self.device)
         predictions = np.empty((len(self.specs), len(features)), dtype=np.int64)
         for members, parameters in self.stacks:
-            predictions[members] = _predict(parameters, inputs).cpu().numpy()
+            predictions[members] = _predict(parameters, inputs, allowed).cpu().numpy()
         return predictions
 
 
@@ -275,11 +275,14 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _predict(parameters: Parameters, features: Tensor) -> Tensor:
+def _predict(parameters: Parameters, features: Tensor, allowed: Sequence[int] | None = None) -> Tensor:
     """Return the predicted classes [H, N] of features [N, D]."""
     count = len(next(iter(parameters.values())))
-    chunks = [forward(parameters, rows.expand(count, -1, -1))[1].argmax(-1) for rows in features.split(ROWS_AT_ONCE)]
-    return torch.cat(chunks, dim=1)
+    scores = (forward(parameters, rows.expand(count, -1, -1))[1] for rows in features.split(ROWS_AT_ONCE))
+    if allowed is None:
+        return torch.cat([rows.argmax(-1) for rows in scores], dim=1)
+    among = torch.as_tensor(allowed, device=features.device)
+    return torch.cat([among[rows[..., among].argmax(-1)] for rows in scores], dim=1)
 
 
 def _correct(parameters: Parameters, data: _Data) -> Tensor:
