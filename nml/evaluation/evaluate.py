@@ -64,7 +64,8 @@ def evaluate(
         device=device,
         label=f"tune {_address(identity)} {features.task}",
     )
-    predicted = {name: heads.predict(split.features, features.allowed.get(name)) for name, split in features.tests.items()}
+    allowed = features.allowed
+    predicted = {name: heads.predict(split.features, allowed.get(name)) for name, split in features.tests.items()}
     results = {}
     for index, method in enumerate(methods):
         members = slice(index * len(seeds), (index + 1) * len(seeds))

@@ -16,4 +16,5 @@ def open_samples(place: Path, classes: Classes, annotations: str, images: str) -
     table = np.atleast_1d(read_mat(place / annotations, "annotations")[0])
     names = [str(name) for name in table["fname"]]
     labels = np.asarray([int(number) - 1 for number in table["class"]], dtype=np.int64)
-    return Samples([name.partition(".")[0] for name in names], labels, read_files([place / images / n for n in names]))
+    keys = [f"{images}/{name}" for name in names]
+    return Samples(keys, labels, read_files([f"{place}/{key}" for key in keys]))

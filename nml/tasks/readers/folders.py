@@ -35,9 +35,9 @@ def open_samples(
     names = {name: _images_in(root / name) for name in folders}
     if index:
         names = _selected(root, names, plugins.PACKAGE.parent / index, part)
-    keys = [f"{name}/{file}" for name, files in names.items() for file in files]
+    keys = [f"{folder}/{name}/{file}" for name, files in names.items() for file in files]
     labels = np.repeat(list(folders.values()), [len(files) for files in names.values()])
-    return Samples(keys, labels.astype(np.int64), read_files([f"{root}/{key}" for key in keys]))
+    return Samples(keys, labels.astype(np.int64), read_files([f"{place}/{key}" for key in keys]))
 
 
 def _check_folders(root: Path, expected: set[str], ignored: set[str]) -> None:

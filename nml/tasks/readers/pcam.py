@@ -19,7 +19,7 @@ _ROOT = "pcam"
 def open_samples(place: Path, classes: Classes, split: str) -> Samples:
     """Open one part; `split` is `train`, `valid` or `test`, as in the names of the files."""
     pixels, target = (place / _ROOT / f"camelyonpatch_level_2_split_{split}_{what}.h5" for what in "xy")
-    labels = np.concatenate([np.zeros(0, np.int64), *_stretches(target, "y", None)]).reshape(-1)
+    labels = np.concatenate([stretch.reshape(-1) for stretch in _stretches(target, "y", None)]).astype(np.int64)
 
     def images(indices: np.ndarray) -> Iterator[np.ndarray]:
         for stretch in _stretches(pixels, "x", indices):
