@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 # Pillow opens by itself what is common; these formats it has to be told of.
-from PIL import Image, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from nml.errors import UserError
 
 # What the data sets hold, some under a name that says otherwise. Pillow knows formats that start other programs.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "MPO", "PPM")
+# Its reader of JPEG takes MPO too.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 
 
 def decode(data: bytes, where: str) -> np.ndarray:

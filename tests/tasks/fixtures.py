@@ -214,11 +214,12 @@ def imagenet(data: Path) -> Sizes:
     roots = {"train": "imagenet1k-folder/train", "test": "imagenet1k-folder/val", "imagenet-sketch": "sketch"}
     roots |= {"imagenet-v2": "imagenetv2-matched-frequency-format-val", "imagenet-a": "imagenet-a"}
     roots |= {"imagenet-r": "imagenet-r"}
+    wnids = class_folders(entry)
     for seed, (name, part) in enumerate(parts.items()):
         root = data / (f"tasks/{part.place}" if part.place else "") / roots[name]
         labels = present_labels(entry, part)
         for label in labels:
-            folder = str(label) if name == "imagenet-v2" else class_folders(entry)[label]
+            folder = str(label) if name == "imagenet-v2" else wnids[label]
             (root / folder).mkdir(parents=True)
             # The last label and those on both sides of "10" and "2", which text sorts the other way.
             for number in range(2 if label in (*labels[:3], labels[-1], 2, 10) else 0):
