@@ -145,6 +145,12 @@ def _corpus_entries() -> dict[str, dict[str, Any]]:
     return yaml.safe_load((PACKAGE / "corpora" / "catalogue.yaml").read_text(encoding="utf-8"))
 
 
+@cache
+def _corpus_paths() -> dict[str, str]:
+    """Return the folders of the corpora as the catalogue has them."""
+    return {name: entry["path"] for name, entry in _corpus_entries().items() if "path" in entry}
+
+
 def _paths_elsewhere() -> dict[str, str]:
     try:
         paths = yaml.safe_load(PATHS_FILE.read_text(encoding="utf-8")) or {}
@@ -154,7 +160,7 @@ def _paths_elsewhere() -> dict[str, str]:
         raise UserError(f"{PATHS_FILE} cannot be read as YAML: {error}") from None
     if not isinstance(paths, dict) or not all(isinstance(path, str) for path in paths.values()):
         raise UserError(f"{PATHS_FILE} must have a line `<name>: <folder>` for each data set that lies elsewhere.")
-    known = [name for name, entry in _corpus_entries().items() if "path" in entry] + _places()
+    known = [*_corpus_paths(), *_places()]
     for name in paths:
         if name not in known:
             meant = nearest(str(name), known)
@@ -200,7 +206,7 @@ def place_of(name: str) -> Path:
     """Return the folder of a place: where `PATHS_FILE` says, else a corpus' own, else below `TASKS_FOLDER`."""
     if name in (elsewhere := _paths_elsewhere()):
         return Path(elsewhere[name])
-    return Path(_corpus_entries().get(name, {}).get("path", f"{TASKS_FOLDER}/{name}"))
+    return Path(_corpus_paths().get(name, f"{TASKS_FOLDER}/{name}"))
 
 
 def _places() -> list[str]:

@@ -1,5 +1,7 @@
 """Features are what the encoder gives, whatever the batching, and come back from the cache as they were."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -59,13 +61,27 @@ def test_batches_do_not_matter(encoder, task, found, monkeypatch):
 
 
 def test_stored_features_come_back_as_they_were(found, tmp_path):
+    found = replace(found, allowed={"test-3d": [1, 5]}, variant="vtab-train")
     save_features(found, {}, tmp_path)
     loaded = load_features(tmp_path)
-    assert (loaded.task, loaded.num_classes, loaded.groups) == (found.task, found.num_classes, found.groups)
+    for fact in ("task", "num_classes", "groups", "allowed", "variant"):
+        assert getattr(loaded, fact) == getattr(found, fact)
     assert list(loaded.tests) == list(found.tests)
     pairs = [(loaded.train, found.train), (loaded.validation, found.validation)]
     for a, b in [*pairs, *zip(loaded.tests.values(), found.tests.values(), strict=True)]:
         assert np.array_equal(a.features, b.features) and np.array_equal(a.labels, b.labels) and a.keys == b.keys
+
+
+def test_images_of_different_sizes_are_each_brought_to_the_encoders(encoder, task, monkeypatch):
+    sizes = [(16, 16), (40, 20), (33, 61), (16, 16)]
+    rng = np.random.default_rng(0)
+    samples = [(str(i), rng.integers(0, 256, (*size, 3), dtype=np.uint8), i) for i, size in enumerate(sizes)]
+    monkeypatch.setattr(extract, "read_split", lambda task, split: iter(samples))
+    found = extract_features(encoder, task).train.features
+    with torch.inference_mode():
+        for row, (_, image, _) in zip(found, samples, strict=True):
+            alone = encoder.features(encoder.transform(stack_images([image]))).numpy()[0]
+            np.testing.assert_allclose(row, alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture
