@@ -155,6 +155,18 @@ def change(*keys: str, to: Any) -> Callable[[dict[str, Any]], None]:
     return damage
 
 
+@pytest.mark.parametrize("name", REAL)
+def test_the_table_in_the_docs_is_the_catalogues(name: str) -> None:
+    entry = REAL[name]
+    page = (plugins.PACKAGE.parent / "docs/tasks.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (line for line in page if line.startswith(f"| `{name}` |"))
+    layout = next(iter(entry.layouts.values()))
+    numbers = [entry.classes, *(part.samples for part in layout.parts.values())]
+    metric = {"accuracy": "accuracy", "mean_per_class_accuracy": "mean per class"}[entry.metric]
+    expected = [entry.title, *(f"{number:,}" for number in numbers), metric, f"`{layout.variant}`", *entry.layouts]
+    assert all(text in row for text in expected)
+
+
 LAYOUT = ("layouts", "torchvision")
 WRONG = {
     "a missing key": (change("licence", to=None), "licence: is missing"),
