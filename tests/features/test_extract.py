@@ -17,6 +17,7 @@ from nml.grid import Encoder, Noise
 from nml.pretraining.control import initialise
 from nml.pretraining.images import stack_images
 from nml.tasks.task import open_task, read_split
+from tests.tasks.conftest import lay_out
 
 ADDRESS = "emoji/resnet-mini/untrained/s0"
 
@@ -82,6 +83,15 @@ def test_images_of_different_sizes_are_each_brought_to_the_encoders(encoder, tas
         for row, (_, image, _) in zip(found, samples, strict=True):
             alone = encoder.features(encoder.transform(stack_images([image]))).numpy()[0]
             np.testing.assert_allclose(row, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_a_real_data_set_gives_features_with_its_split_and_its_classes(encoder, tmp_path, monkeypatch):
+    lay_out("dtd", tmp_path, monkeypatch)
+    found = extract_features(encoder, open_task("dtd"))
+    width = found.train.features.shape[1]
+    assert [split.features.shape for split in (found.train, found.validation, found.tests["test"])] == 3 * [(47, width)]
+    assert (found.num_classes, found.variant, found.groups) == (47, "papers", {"test": "id"})
+    assert sorted(found.train.labels.tolist()) == list(range(47))
 
 
 @pytest.fixture
