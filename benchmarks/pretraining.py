@@ -33,7 +33,7 @@ def fresh(run: engine.Run) -> engine.State:
     """Return a training at its start."""
     model = engine.build_model(run.recipe, run.recipe_name, len(run.corpus.class_names), run.seed)
     model = model.to(memory_format=torch.channels_last).train()
-    return engine.State(model, engine._optimizer(model, run.recipe), torch.zeros(2))
+    return engine.State(model, engine.make_optimizer(model, run.recipe), torch.zeros(2))
 
 
 def bare_loop(run: engine.Run, batches: list) -> float:
@@ -41,8 +41,8 @@ def bare_loop(run: engine.Run, batches: list) -> float:
     state, generator = fresh(run), torch.Generator().manual_seed(0)
     started = time.perf_counter()
     for images, targets in batches:
-        images = augment(normalise(images, run.architecture.IMAGE_SIZE), run.recipe.augmentation, generator)
-        loss, _ = run.objective.loss(state.model, images, targets, ALONE)
+        images = augment(normalise(images, run.architecture.image_size), run.recipe.augmentation, generator)
+        loss, _ = run.objective.loss(state.model, images, targets, run.recipe, ALONE)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(state.model.parameters(), run.recipe.gradient_clip)

@@ -25,6 +25,10 @@ PACKAGE = Path(__file__).parent
 METHODS, NOISE_KINDS, ARCHITECTURES = "tuning/methods", "noise/kinds", "pretraining/architectures"
 READERS = "tasks/readers"
 """The folder of each stage's plug-ins, below the package."""
+RECIPES = "pretraining/recipes"
+"""The folder of the shipped recipes, one YAML file each, below the package."""
+LIBRARIES = {"timm": "supervised", "torchvision": "supervised", "open_clip": "contrastive"}
+"""Libraries whose models are architectures by the name `<library>/<model>`, and the objective that they serve."""
 PATHS_FILE = Path("data/paths.yaml")
 """Optional, one a machine: where corpora and data sets of tasks lie that are not at the catalogue's path."""
 TASKS_FOLDER = "data/tasks"
@@ -123,6 +127,29 @@ def noise_kinds() -> dict[str, dict[str, Any]]:
 def architectures() -> dict[str, dict[str, Any]]:
     """Return the architectures by name; `OBJECTIVE` says which recipes each serves."""
     return _declarations(PACKAGE / ARCHITECTURES, _architecture_problem)
+
+
+def architecture_objective(name: str) -> str | None:
+    """Return the objective that an architecture serves, going by its file or library; None if there is neither."""
+    library, slash, _ = name.partition("/")
+    return LIBRARIES.get(library) if slash else architectures().get(name, {}).get("OBJECTIVE")
+
+
+def architecture_file(name: str) -> str:
+    """Return the file that builds an architecture, relative to the root: its own, or that of its library."""
+    library, slash, _ = name.partition("/")
+    return source_file(ARCHITECTURES, f"_{library}" if slash else name)
+
+
+def shipped_recipes() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in (PACKAGE / RECIPES).glob("*.yaml"))
+
+
+@cache
+def shipped_recipe(name: str) -> dict[str, Any]:
+    """Return the values of a shipped recipe, as a configuration would give them."""
+    return yaml.safe_load((PACKAGE / RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 @cache

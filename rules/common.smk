@@ -140,7 +140,7 @@ def noise_kind(noise):
 
 def architecture_file(recipe):
     architecture = lookup(CONFIG.recipes, recipe, "recipe in the configuration").architecture
-    return plugins.source_file("pretraining/architectures", architecture)
+    return plugins.architecture_file(architecture)
 
 
 def task_info(wildcards):

@@ -26,4 +26,6 @@ with job(snakemake):
         threads=snakemake.threads,
         processes=max(1, snakemake.resources.get("gpu", 0)),
         log=Path(snakemake.log[0]),
+        nodes=snakemake.resources.get("nodes", 1),
+        starter=snakemake.resources.get("mpi", "srun"),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from nml.config.bases import with_bases
 from nml.config.problems import Problem, explain
 from nml.config.references import find_problems
 from nml.config.schema import Config
@@ -37,6 +38,9 @@ def check_config(values: Any, source: str = "the configuration") -> Config:
     UserError
         If any value is wrong; every wrong value is named with what is allowed.
     """
+    values, problems = with_bases(values)
+    if problems:
+        raise _refusal(problems, source)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:

@@ -24,6 +24,7 @@ BLOCKS = {
     "Pretraining": "An entry of `pretraining`",
     "Recipe": "An entry of `recipes`",
     "Augmentation": "`augmentation` of a recipe",
+    "ImageTransform": "`image_transform` of a recipe",
     "Method": "An entry of `methods`",
 }
 _TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
@@ -56,11 +57,11 @@ def reference_page() -> str:
     """Return the reference page in Markdown."""
     schema = Config.model_json_schema()
     blocks = [_block(name, schema["$defs"].get(name, schema)) for name in BLOCKS]
-    return "\n".join([_INTRODUCTION, *blocks, _methods(), _noise_kinds(), _architectures(), _catalogues()])
+    return "\n".join([_INTRODUCTION, *blocks, _methods(), _noise_kinds(), _architectures(), _catalogues(), _recipes()])
 
 
 def _block(name: str, schema: dict[str, Any]) -> str:
-    required = schema.get("required", [])
+    required = schema.get("required") or schema.get("else", {}).get("required", [])
     rows = [_row(key, value, key in required) for key, value in schema["properties"].items()]
     table = _table(("key", "value", "default", "description", "example"), rows)
     return f"## {BLOCKS[name]}\n\n{schema['description']}\n\n{table}"
@@ -69,7 +70,7 @@ def _block(name: str, schema: dict[str, Any]) -> str:
 def _row(key: str, schema: dict[str, Any], required: bool) -> tuple[str, ...]:
     default = "required" if required else _default(schema)
     example = f"`{json.dumps(schema['examples'][0])}`" if "examples" in schema else ""
-    return f"`{key}`", describe(schema), default, schema.get("description", ""), example
+    return f"`{key}`", describe(schema), default, " ".join(schema.get("description", "").split()), example
 
 
 def _default(schema: dict[str, Any]) -> str:
@@ -84,7 +85,7 @@ def describe(schema: dict[str, Any]) -> str:
         title = BLOCKS[schema["$ref"].rpartition("/")[2]]
         return f"[{title[0].lower()}{title[1:]}](#{_anchor(title)})"
     if "anyOf" in schema:
-        return " or ".join(describe(part) for part in schema["anyOf"] if part["type"] != "null")
+        return " or ".join(describe(part) for part in schema["anyOf"] if part.get("type") != "null")
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if schema["type"] == "array":
@@ -134,7 +135,22 @@ def _architectures() -> str:
         for name, declared in plugins.architectures().items()
     ]
     table = _table(("architecture", "what it is", "objective"), rows)
-    return f"## The architectures\n\nOne file each in `nml/pretraining/architectures/`.\n\n{table}"
+    libraries = "".join(
+        f"- `{library}/<model>`, for `{objective}` recipes\n" for library, objective in plugins.LIBRARIES.items()
+    )
+    about = "Any model of these libraries, without their weights; a wrong name is refused at the start of the job:"
+    own = "One file each in `nml/pretraining/architectures/`:"
+    return f"## The architectures\n\n{about}\n\n{libraries}\n{own}\n\n{table}"
+
+
+def _recipes() -> str:
+    about = (
+        "Name one under `pretraining`, or build on it with `base` ([pre-training](pretraining.md)). Each value has\n"
+        "its source as a comment. What a file does not give has the default of [a recipe](#an-entry-of-recipes).\n"
+    )
+    files = {name: plugins.PACKAGE / plugins.RECIPES / f"{name}.yaml" for name in plugins.shipped_recipes()}
+    shown = [f"### {name}\n\n```yaml\n{file.read_text(encoding='utf-8')}```\n" for name, file in files.items()]
+    return "\n".join(["## The shipped recipes\n", about, *shown])
 
 
 def _catalogues() -> str:

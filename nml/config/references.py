@@ -5,7 +5,7 @@ from typing import Any
 
 from nml import plugins
 from nml.config.problems import Location, Problem, mismatch, one_of
-from nml.config.recipes import Recipe
+from nml.config.recipe_checks import recipe_problems
 from nml.config.schema import Config, Method, Pretraining
 
 # What each objective learns from, so what a noise has to change to matter to it.
@@ -16,7 +16,7 @@ def find_problems(config: Config) -> list[Problem]:
     """Return every name that does not exist and every pair of values that do not go together."""
     return [
         *(p for index, family in enumerate(config.pretraining) for p in _pretraining(config, index, family)),
-        *(p for name, recipe in config.recipes.items() for p in _recipe(name, recipe)),
+        *(p for name, recipe in config.recipes.items() for p in recipe_problems(("recipes", name), recipe)),
         *_tasks(config),
         *(p for name, method in config.methods.items() for p in _method(name, method)),
     ]
@@ -28,7 +28,8 @@ def _pretraining(config: Config, index: int, family: Pretraining) -> Iterator[Pr
     if corpus is None:
         yield one_of((*here, "corpus"), "the corpus", family.corpus, plugins.corpora())
     if family.recipe not in config.recipes:
-        yield one_of((*here, "recipe"), "the recipe", family.recipe, config.recipes)
+        known = {*config.recipes, *plugins.shipped_recipes()}
+        yield one_of((*here, "recipe"), "the recipe", family.recipe, known)
         return
     learns_from = SUPERVISION[config.recipes[family.recipe].objective]
     if corpus and (lack := _lack(corpus, learns_from)):
@@ -61,20 +62,6 @@ def _groups_of(corpus: str) -> dict[str, Any]:
 
 def _is_possible(kind: str, corpus: str) -> bool:
     return not plugins.noise_kinds()[kind].get("GROUPS") or kind in _groups_of(corpus)
-
-
-def _recipe(name: str, recipe: Recipe) -> Iterator[Problem]:
-    here, architecture, architectures = ("recipes", name), recipe.architecture, plugins.architectures()
-    fitting = [key for key, declared in architectures.items() if declared["OBJECTIVE"] == recipe.objective]
-    if architecture not in architectures:
-        yield one_of((*here, "architecture"), "the architecture", architecture, fitting)
-    elif architecture not in fitting:
-        serves = architectures[architecture]["OBJECTIVE"]
-        given = f"'{architecture}' serves {serves} recipes, and this one is {recipe.objective}."
-        yield mismatch((*here, "architecture"), given, fitting)
-    if recipe.warmup_epochs >= recipe.epochs:
-        given = f"the warm-up of {recipe.warmup_epochs:g} epochs leaves nothing of the {recipe.epochs} epochs."
-        yield Problem((*here, "warmup_epochs"), given, f"a number from 0, less than {recipe.epochs}", "0")
 
 
 def _tasks(config: Config) -> Iterator[Problem]:

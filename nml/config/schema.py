@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from nml.config.recipes import Recipe, Strict
+from nml.config.recipes import Recipe
+from nml.config.strict import Strict
 from nml.errors import UserError
 from nml.grid import Noise
 
@@ -32,7 +33,7 @@ class Pretraining(Strict):
     corpus: Annotated[str, Field(examples=["emoji"])]
     """Name of a corpus in `nml/corpora/catalogue.yaml`."""
     recipe: Annotated[str, Field(examples=["resnet-mini"])]
-    """Name of a recipe under `recipes`."""
+    """Name of a recipe under `recipes`, or of a shipped one."""
     noise: Annotated[dict[str, list[Percent]], Field(default_factory=dict, examples=[{"symmetric": [5, 10, 20, 30]}])]
     """Noise kinds, each with its percents of corrupted samples."""
     seeds: Annotated[int, Field(ge=1, strict=True, examples=[1])] = 1
@@ -71,8 +72,8 @@ class Config(Strict):
     """A name for the run, shown in the report."""
     pretraining: Annotated[list[Pretraining], Field(min_length=1, examples=[[_FAMILY]])]
     """The encoders to pre-train."""
-    recipes: Annotated[dict[Name, Recipe], Field(min_length=1, examples=[{"resnet-mini": _RECIPE}])]
-    """Pre-training recipes by name."""
+    recipes: Annotated[dict[Name, Recipe], Field(default_factory=dict, examples=[{"resnet-mini": _RECIPE}])]
+    """Pre-training recipes by name; the shipped ones need not be listed."""
     tasks: Annotated[list[str], Field(min_length=1, examples=[["handwritten-digits"]])]
     """Downstream tasks: names in `nml/tasks/catalogue.yaml`."""
     methods: Annotated[dict[str, Method], Field(min_length=1, examples=[{"lp": {"learning_rate": 0.1}}])]

@@ -1,5 +1,6 @@
 """From an encoder's address to a frozen module that turns images into features."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,14 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nml import plugins
 from nml.artifacts import sha256_file
 from nml.devices import choose_device
 from nml.errors import UserError
 from nml.grid import Encoder, encoder_dir
 from nml.pretraining import architectures
 from nml.pretraining.checkpoints import load_tensors, read_header
-from nml.pretraining.images import normalise, transform_id
+from nml.pretraining.images import normalise
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,20 @@ def checkpoint_path(address: str, root: Path = Path()) -> Path:
 def identify(address: str, root: Path = Path()) -> dict[str, str]:
     """Name what an encoder's features depend on, its checkpoint and its transform, without building the model."""
     checkpoint = checkpoint_path(address, root)
-    size = plugins.architectures()[read_header(checkpoint)["architecture"]]["IMAGE_SIZE"]
-    return {"checkpoint": sha256_file(checkpoint), "transform": transform_id(size)}
+    transform = json.dumps(read_header(checkpoint)["preprocessing"], sort_keys=True)
+    return {"checkpoint": sha256_file(checkpoint), "transform": transform}
 
 
 def load(address: str, root: Path = Path()) -> LoadedEncoder:
     """Load an encoder by its address, in evaluation mode, on the device; raise what `checkpoint_path` raises."""
     tensors, header = load_tensors(checkpoint_path(address, root))
-    architecture = architectures.load(header["architecture"])
+    architecture = architectures.load(header["architecture"], header["image_size"])
     module = architecture.build(header["num_classes"])
     module.load_state_dict(tensors)
     module = module.eval().requires_grad_(False).to(choose_device(), memory_format=torch.channels_last)
     return LoadedEncoder(
         address=address,
         module=module,
-        transform=partial(normalise, size=architecture.IMAGE_SIZE),
+        transform=partial(normalise, size=header["preprocessing"]["size"]),
         features=architectures.feature_function(module, architecture),
     )

@@ -33,19 +33,29 @@ def read_header(path: Path) -> dict[str, Any]:
         return json.loads(file.metadata()[_HEADER])
 
 
-def training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Flatten a model's and an optimiser's state into named tensors."""
+def training_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None = None
+) -> dict[str, torch.Tensor]:
+    """Flatten the state of a model, its optimiser, and the moving average of its weights into named tensors."""
     state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         state |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-    return state
+    # timm's LAMB counts its steps by group, PyTorch's optimisers by parameter.
+    counters = {f"group.{i}": group["step"] for i, group in enumerate(optimizer.param_groups) if "step" in group}
+    averaged = average.state_dict() if average else {}
+    return state | counters | {f"average.{name}": tensor for name, tensor in averaged.items()}
 
 
 def restore_training_state(
-    tensors: dict[str, torch.Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
+    tensors: dict[str, torch.Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: nn.Module | None = None,
 ) -> None:
     """Put back what `training_state` flattened."""
-    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    model.load_state_dict(_below("model.", tensors))
+    if average:
+        average.load_state_dict(_below("average.", tensors))
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
@@ -53,6 +63,12 @@ def restore_training_state(
             index, key = int(name.split(".")[1]), name.split(".", 2)[2]
             moments.setdefault(index, {})[key] = _laid_out_like(parameters[index], tensor)
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+    for index, counter in _below("group.", tensors).items():
+        optimizer.param_groups[int(index)]["step"] = counter
+
+
+def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _laid_out_like(parameter: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:

@@ -37,12 +37,12 @@ def initialise(encoder: Encoder, corpus: Corpus, recipe: Recipe, out_dir: Path) 
 @torch.no_grad()
 def calibrate(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> None:
     """Set the statistics of the batch norms, in place, to their means over batches of uint8 images [N, 3, H, W]."""
-    architecture = architectures.load(recipe.architecture)
+    architecture = architectures.of_recipe(recipe)
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.momentum = None
     model.train()
     features = architectures.feature_function(model, architecture)
     for batch in images.split(recipe.batch_size):
-        features(normalise(batch, architecture.IMAGE_SIZE))
+        features(normalise(batch, architecture.image_size))
     model.eval()

@@ -17,7 +17,7 @@ from nml.corpora.shards import decode_caption, decode_image, decode_label, read_
 from nml.corpora.verify import require_unchanged
 from nml.errors import UserError
 from nml.noise.noisy_samples import read_noisy_range, read_noisy_samples
-from nml.pretraining.epoch_plan import share_of, steps_of, stretches
+from nml.pretraining.epoch_plan import repeated, share_of, steps_of, stretches
 from nml.pretraining.images import stack_images
 from nml.pretraining.world import ALONE, World
 from nml.seeds import derive_seed
@@ -40,6 +40,7 @@ class TrainingData:
     noise_dir : folder of the overlay that replaces the noisy labels or captions
     target : `label` or `caption`
     workers : processes that read and decode a corpus too large to hold; with none, this one does
+    repeats : how often an epoch has each of the samples that it draws; it draws as many times fewer
 
     Raises
     ------
@@ -47,7 +48,8 @@ class TrainingData:
         If a shard changed since it was indexed.
     """
 
-    def __init__(self, corpus: Corpus, noise_dir: Path, target: str, workers: int = 0) -> None:
+    def __init__(self, corpus: Corpus, noise_dir: Path, target: str, workers: int = 0, repeats: int = 1) -> None:
+        self.repeats = repeats
         self.corpus, self.noise_dir, self.target, self.workers = corpus, noise_dir, target, workers
         manifest = read_json(noise_dir / "manifest.json")
         self.samples: int = manifest["samples"]
@@ -84,7 +86,7 @@ class TrainingData:
         return [first, *map(self.decode, stream)]
 
     def _held_batches(self, sizes: list[int], seed: int, world: World, first_step: int) -> Iterator[Batch]:
-        order = random.Random(seed).sample(self.held, len(self.held))
+        order = list(repeated(random.Random(seed).sample(self.held, len(self.held)), self.repeats))
         begins = np.cumsum([0, *sizes])
         for step in range(first_step, len(sizes)):
             before = sum(share_of(sizes[step], rank, world.size) for rank in range(world.rank))
@@ -132,7 +134,7 @@ class Stream(IterableDataset):
         shards = self.data.corpus.shards["train"]
         order = random.Random(self.seed).sample(shards, len(shards))
         counts = [self.data.shard_samples[shard.name] for shard in order]
-        parts = stretches(counts, self.sizes, self.world.rank, self.world.size, worker, workers)
+        parts = stretches(counts, self.sizes, self.world.rank, self.world.size, worker, workers, self.data.repeats)
         stream = (
             sample
             for part in parts
@@ -143,7 +145,7 @@ class Stream(IterableDataset):
         )
         rng = random.Random(derive_seed("shuffle", self.seed, self.world.rank, worker))
         buffer = SHUFFLE_BUFFER // workers
-        return iter(wds.shuffle(buffer, initial=buffer, rng=rng)(stream))
+        return repeated(wds.shuffle(buffer, initial=buffer, rng=rng)(stream), self.data.repeats)
 
 
 def _skip(samples: Iterator[Any], count: int) -> None:

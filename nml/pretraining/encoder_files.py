@@ -10,7 +10,9 @@ from torch import nn
 import nml
 from nml.artifacts import sha256_file, write_json
 from nml.config.recipes import Recipe
+from nml.pretraining import architectures
 from nml.pretraining.checkpoints import save_tensors
+from nml.pretraining.images import preprocessing
 
 
 def write_encoder(
@@ -18,7 +20,9 @@ def write_encoder(
 ) -> None:
     """Write a model and what is known of it; `facts` are the measurements that `meta.json` adds."""
     checkpoint = out_dir / "model.safetensors"
+    size = architectures.of_recipe(recipe).image_size
     header = {"address": address, "architecture": recipe.architecture, "num_classes": num_classes}
+    header |= {"image_size": size, "preprocessing": preprocessing(size)}
     save_tensors(checkpoint, model.state_dict(), header)
     meta = {"address": address, "objective": recipe.objective, "architecture": recipe.architecture}
     versions = {"nml": nml.__version__, "torch": torch.__version__, "python": platform.python_version()}

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from timm.utils import ModelEmaV3
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -20,10 +21,15 @@ from nml.corpora.catalogue import Corpus
 from nml.corpora.disk import full_disk_named
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive, supervised
+from nml.pretraining.architectures import Architecture
 from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
 from nml.pretraining.data import TrainingData, validation_set
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.images import augment, normalise
+from nml.pretraining.micro_batches import autocast, count_parts
+from nml.pretraining.mixing import mix
+from nml.pretraining.optimisers import make_optimizer
+from nml.pretraining.schedules import learning_rate
 from nml.pretraining.world import ALONE, World
 from nml.progress import Progress
 from nml.seeds import derive_seed
@@ -56,8 +62,8 @@ class Run:
         return OBJECTIVES[self.recipe.objective]
 
     @property
-    def architecture(self) -> ModuleType:
-        return architectures.load(self.recipe.architecture)
+    def architecture(self) -> Architecture:
+        return architectures.of_recipe(self.recipe)
 
     def fingerprint(self, world: World) -> str:
         """Name everything that shapes the weights; progress of another fingerprint is not resumed."""
@@ -83,8 +89,10 @@ class State:
         Finished epochs, and steps of the one that is under way.
     sums : Tensor [2]
         Loss times samples, and right predictions, of that epoch and this process.
+    average : ModelEmaV3 or None
+        Moving average of the weights and buffers, of a recipe that has one: then it is what is validated and kept.
     draws : torch.Generator
-        What the augmentation draws from; on the CPU.
+        What the augmentation and the mixing draw from; on the CPU.
     seconds, waited : float
         Of that epoch, as far as it is; `waited` for data.
     log : list of dict
@@ -94,12 +102,18 @@ class State:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     sums: torch.Tensor
+    average: ModelEmaV3 | None = None
     draws: torch.Generator = field(default_factory=torch.Generator)
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
     waited: float = 0.0
     log: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The model that is validated, and kept at the end."""
+        return self.average.module if self.average else self.model
 
 
 def build_model(recipe: Recipe, recipe_name: str, num_classes: int, seed: int) -> nn.Module:
@@ -109,7 +123,7 @@ def build_model(recipe: Recipe, recipe_name: str, num_classes: int, seed: int) -
     their differences come from the noise.
     """
     torch.manual_seed(derive_seed(recipe_name, f"s{seed}", "init"))
-    return architectures.load(recipe.architecture).build(num_classes)
+    return architectures.of_recipe(recipe).build(num_classes, recipe.drop_path)
 
 
 def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, float]]]:
@@ -118,36 +132,70 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     Raises
     ------
     UserError
-        If the loss is not finite.
+        If the loss is not finite, or the warm-up is longer than the training.
     """
-    model = build_model(run.recipe, run.recipe_name, len(run.corpus.class_names), run.seed)
-    model = model.to(world.device, memory_format=torch.channels_last)
-    state = State(model, _optimizer(model, run.recipe), torch.zeros(2, device=world.device))
+    state = begin(run, world)
     _resume(run, state, world)
-    trained = _parallel(model, world)
+    trained = _parallel(run, state.model, world)
     images, labels = (tensor.to(world.device) for tensor in validation_set(run.corpus))
-    data = TrainingData(run.corpus, run.noise_dir, run.objective.TARGET, run.loader_workers)
+    views = run.recipe.repeated_augmentation
+    data = TrainingData(run.corpus, run.noise_dir, run.objective.TARGET, run.loader_workers, views)
     sizes = even_batches(data.samples, run.recipe.batch_size)
+    _require_time_after_warmup(run, len(sizes))
+    _say_parts(run, sizes[0], world)
     progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
     while state.epoch < run.recipe.epochs:
         _train_epoch(run, data, trained, state, sizes, world, progress)
-        row = _log_row(run, state, sum(sizes), world)
+        row = _log_row(run, state, sizes, world)
         row["validation_accuracy"] = run.objective.validation_accuracy(
-            model.eval(), images, labels, run.corpus, run.architecture
+            state.kept.eval(), images, labels, run.corpus, run.architecture
         )
         state.log.append(row)
         state.epoch, state.step = state.epoch + 1, 0
         _save(run, state, world)
         logger.info("%s  %s", run.label, _summary(row))
-    return model.eval(), state.log
+    return state.kept.eval(), state.log
 
 
-def _parallel(model: nn.Module, world: World) -> nn.Module:
+def begin(run: Run, world: World) -> State:
+    """Return the state before the first step."""
+    if run.recipe.image_transform:
+        raise UserError(
+            f"{run.label}: recipes.{run.recipe_name}.image_transform cannot be trained with yet. Set it to null: "
+            "images of one size are then resized to the model's input and changed by `augmentation`."
+        )
+    model = build_model(run.recipe, run.recipe_name, len(run.corpus.class_names), run.seed)
+    layout = torch.channels_last if run.recipe.channels_last else torch.contiguous_format
+    model = model.to(world.device, memory_format=layout)
+    average = ModelEmaV3(model, run.recipe.ema_decay) if run.recipe.ema_decay else None
+    return State(model, make_optimizer(model, run.recipe), torch.zeros(2, device=world.device), average)
+
+
+def _parallel(run: Run, model: nn.Module, world: World) -> nn.Module:
     """Return the model as all processes train it together; batch norms see the part of each."""
-    if world.size == 1:
-        return model
-    devices = [world.local_rank] if world.device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=devices)
+    if world.size > 1:
+        devices = [world.local_rank] if world.device.type == "cuda" else None
+        model = DistributedDataParallel(model, device_ids=devices)
+    return torch.compile(model) if run.recipe.compile else model
+
+
+def _require_time_after_warmup(run: Run, epoch_steps: int) -> None:
+    steps = run.recipe.epochs * epoch_steps
+    if (run.recipe.warmup_steps or 0) >= steps:
+        raise UserError(
+            f"{run.label}: recipes.{run.recipe_name}.warmup_steps is {run.recipe.warmup_steps}, and the whole training "
+            f"takes {steps} steps on this corpus. Allowed: fewer than {steps}."
+        )
+
+
+def _say_parts(run: Run, size: int, world: World) -> None:
+    """Log how a batch is split, where that is not into one part a process."""
+    parts = count_parts(run.recipe, size, world)
+    if parts > 1:
+        logger.info(
+            "%s  batches of %d: %d process(es) with %d micro batches of at most %d; batch norms see a micro batch",
+            *(run.label, run.recipe.batch_size, world.size, parts, run.recipe.micro_batch_size),
+        )
 
 
 def _summary(row: dict[str, float]) -> str:
@@ -160,7 +208,7 @@ def _summary(row: dict[str, float]) -> str:
 
 def _save(run: Run, state: State, world: World) -> None:
     """Save the state of all processes, and drop all but the last checkpoints. Every process must call it."""
-    tensors = training_state(state.model, state.optimizer) | {
+    tensors = training_state(state.model, state.optimizer, _averaged(state)) | {
         "state.sums": world.gather(state.sums.cpu()),
         "state.draws": world.gather(state.draws.get_state()),
         "state.torch": world.gather(torch.get_rng_state()),
@@ -195,7 +243,7 @@ def _resume(run: Run, state: State, world: World) -> None:
             shutil.rmtree(run.progress_dir, ignore_errors=True)
             return
         own = {name: tensors.pop(f"state.{name}")[world.rank] for name in ("sums", "draws", "torch")}
-        restore_training_state(tensors, state.model, state.optimizer)
+        restore_training_state(tensors, state.model, state.optimizer, _averaged(state))
         state.sums.copy_(own["sums"])
         state.draws.set_state(own["draws"])
         torch.set_rng_state(own["torch"])
@@ -205,20 +253,8 @@ def _resume(run: Run, state: State, world: World) -> None:
         return
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """Return AdamW; biases, norms and scalars have no decay."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
-
-
-def learning_rate(recipe: Recipe, epoch: float) -> float:
-    """Return the learning rate at a fractional epoch: a linear warm-up, then a cosine to zero."""
-    if epoch < recipe.warmup_epochs:
-        return recipe.learning_rate * epoch / recipe.warmup_epochs
-    done = (epoch - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+def _averaged(state: State) -> nn.Module | None:
+    return state.average and state.average.module
 
 
 def _begin_epoch(run: Run, state: State, world: World) -> None:
@@ -244,7 +280,7 @@ def _train_epoch(
         images, targets = next(batches)
         fetched = time.perf_counter()
         for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(run.recipe, state.epoch + (step + 1) / len(sizes))
+            group["lr"] = learning_rate(run.recipe, state.epoch + (step + 1) / len(sizes), len(sizes))
         _train_step(run, model, state, images.to(world.device), targets, sizes[step], world)
         state.step = step + 1
         state.seconds += time.perf_counter() - started
@@ -259,15 +295,34 @@ def _train_step(
     run: Run, model: nn.Module, state: State, images: torch.Tensor, targets: list[Any], size: int, world: World
 ) -> None:
     """Take one optimiser step on this process' part of a batch of `size` samples."""
-    images = augment(normalise(images, run.architecture.IMAGE_SIZE), run.recipe.augmentation, state.draws)
+    images = augment(normalise(images, run.architecture.image_size), run.recipe.augmentation, state.draws)
     targets = run.objective.collate(targets, run.architecture).to(images.device)
-    loss, right = run.objective.loss(model, images, targets, world)
+    images, targets = mix(images, targets, run.recipe, len(run.corpus.class_names), state.draws)
+    if not run.recipe.channels_last:
+        images = images.contiguous()
     state.optimizer.zero_grad(set_to_none=True)
-    # Gradients are averaged over the processes, and a part may be one sample larger than another.
-    (loss * (len(images) * world.size / size)).backward()
-    nn.utils.clip_grad_norm_(model.parameters(), run.recipe.gradient_clip)
+    loss, right = _backward(run, model, images, targets, size, world)
+    if run.recipe.gradient_clip:
+        nn.utils.clip_grad_norm_(model.parameters(), run.recipe.gradient_clip)
     state.optimizer.step()
+    if state.average:
+        state.average.update(state.model)
     state.sums += torch.stack([loss.detach() * len(images), right])
+
+
+def _backward(
+    run: Run, model: nn.Module, images: torch.Tensor, targets: torch.Tensor, size: int, world: World
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add the gradient of this process' part of a batch; return its mean loss and number of right predictions."""
+    # Gradients are averaged over the processes, and a part may be one sample larger than another.
+    parts, weight = count_parts(run.recipe, size, world), world.size / size
+    if parts > 1:
+        split = list(zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True))
+        return run.objective.accumulate(model, split, run.recipe, weight, world)
+    with autocast(run.recipe, images.device):
+        loss, right = run.objective.loss(model, images, targets, run.recipe, world)
+    (loss * (len(images) * world.size / size)).backward()
+    return loss, right
 
 
 def _require_finite(run: Run, state: State) -> None:
@@ -279,7 +334,8 @@ def _require_finite(run: Run, state: State) -> None:
         )
 
 
-def _log_row(run: Run, state: State, samples: int, world: World) -> dict[str, float]:
+def _log_row(run: Run, state: State, sizes: list[int], world: World) -> dict[str, float]:
+    samples = sum(sizes)
     state.sums = world.add(state.sums)
     _require_finite(run, state)
     loss_sum, right = state.sums.tolist()
@@ -287,7 +343,7 @@ def _log_row(run: Run, state: State, samples: int, world: World) -> dict[str, fl
         "epoch": state.epoch + 1,
         "loss": loss_sum / samples,
         "accuracy": right / samples,
-        "learning_rate": learning_rate(run.recipe, state.epoch + 1),
+        "learning_rate": learning_rate(run.recipe, state.epoch + 1, len(sizes)),
         "images_per_second": samples / state.seconds,
         "data_share": state.waited / state.seconds,
         "seconds": state.seconds,

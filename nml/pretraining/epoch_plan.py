@@ -3,10 +3,16 @@
 The shards of an epoch, in its order, are one long row of samples. Each reader, a worker of a rank, gets a stretch of
 that row as long as the batches that it is to make; a stretch may begin in the middle of a shard. So there may be more
 readers than shards, ranks take the same number of steps, and none waits for samples that another one has.
+
+With repeated augmentation an epoch keeps its number of samples, drawn from as many times fewer: the front of the row.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeVar
+
+Sample = TypeVar("Sample")
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,11 @@ def even_batches(samples: int, batch_size: int) -> list[int]:
     return [samples // steps + (step < samples % steps) for step in range(steps)]
 
 
+def repeated(samples: Iterable[Sample], repeats: int) -> Iterator[Sample]:
+    """Yield each sample `repeats` times in a row, as many views of it (repeated augmentation, timm's `RASampler`)."""
+    return (sample for sample in samples for _ in range(repeats))
+
+
 def share_of(size: int, rank: int, ranks: int) -> int:
     """Return how many samples of a batch are a rank's; they differ by one at most."""
     return size // ranks + (rank < size % ranks)
@@ -38,7 +49,7 @@ def steps_of(worker: int, workers: int, steps: int) -> range:
 
 
 def stretches(
-    shard_samples: list[int], sizes: list[int], rank: int, ranks: int, worker: int, workers: int
+    shard_samples: list[int], sizes: list[int], rank: int, ranks: int, worker: int, workers: int, repeats: int = 1
 ) -> list[Stretch]:
     """Return what one reader reads, in its order.
 
@@ -48,9 +59,10 @@ def stretches(
     sizes : samples of each global batch
     rank, ranks : the process and how many there are
     worker, workers : the loader's worker in that process and how many there are
+    repeats : how often a reader gives each of its samples, so that it reads as many times fewer
     """
     counts = [
-        sum(share_of(sizes[step], r, ranks) for step in steps_of(w, workers, len(sizes)))
+        -(-sum(share_of(sizes[step], r, ranks) for step in steps_of(w, workers, len(sizes))) // repeats)
         for r in range(ranks)
         for w in range(workers)
     ]

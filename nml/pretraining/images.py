@@ -1,6 +1,7 @@
 """From stored images to the model's input: scaling, and random changes drawn for a whole batch at once."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +25,9 @@ def normalise(images: torch.Tensor, size: int) -> torch.Tensor:
     return images.sub_(MEAN).div_(STD).contiguous(memory_format=torch.channels_last)
 
 
-def transform_id(size: int) -> str:
-    """Name the transform of `normalise`, for caches that depend on it."""
-    return f"bilinear-{size} mean-{MEAN:g} std-{STD:g}"
+def preprocessing(size: int) -> dict[str, Any]:
+    """Describe the transform of `normalise` as a checkpoint's header holds it."""
+    return {"resize": "squash", "size": size, "interpolation": "bilinear", "mean": [MEAN] * 3, "std": [STD] * 3}
 
 
 def augment(images: torch.Tensor, change: Augmentation, generator: torch.Generator) -> torch.Tensor:

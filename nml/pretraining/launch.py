@@ -1,6 +1,7 @@
-"""Training in one process, or in as many as there are GPUs, which `torchrun` starts."""
+"""Training in one process, or in as many as there are GPUs, which `torchrun` starts on one machine or several."""
 
 import logging
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,25 +20,36 @@ from nml.pretraining.world import joined
 JOB = "job.json"
 
 
-def launch(run: Run, out_dir: Path, threads: int, processes: int, log: Path) -> None:
-    """Train an encoder with some processes on this machine, and write it to `out_dir`.
+def launch(
+    run: Run, out_dir: Path, threads: int, processes: int, log: Path, nodes: int = 1, starter: str = "srun"
+) -> None:
+    """Train an encoder with some processes, and write it to `out_dir`.
 
-    Each process computes with its share of the threads, and has one loader less than that.
+    Each process computes with its share of its machine's threads, and has one loader less than that.
 
     Parameters
     ----------
-    run : what to train
+    run : what to train; with several nodes, all of its files lie where every node sees them
     out_dir : the encoder's folder
-    threads : of all processes together
-    processes : one a GPU; with one, it is this process
+    threads : of one node
+    processes : of all nodes together, one a GPU; with one, it is this process
     log : file that the first process adds its lines to
+    nodes : machines; this one is among them
+    starter : command that starts one process on each node of the job's allocation, such as `srun`
 
     Raises
     ------
     UserError
-        As `nml.pretraining.engine.train` does; of several processes, that one of them failed.
+        If the processes cannot be shared out evenly; as `nml.pretraining.engine.train` does; of several processes, that
+        one of them failed.
     """
-    own = max(1, threads // processes)
+    if processes % nodes:
+        raise UserError(
+            f"{run.label}: {processes} GPUs cannot be shared out evenly to {nodes} nodes. Set the resource gpu of rule "
+            f"pretrain, the GPUs of all nodes together, to a multiple of {nodes}."
+        )
+    here = processes // nodes
+    own = max(1, threads // here)
     run = replace(run, loader_workers=own - 1)
     if processes == 1:
         limit_threads(own)
@@ -45,9 +57,26 @@ def launch(run: Run, out_dir: Path, threads: int, processes: int, log: Path) -> 
         return
     job = run.progress_dir / JOB
     write_json(job, _described(run) | {"out_dir": str(out_dir), "threads": own, "log": str(log)})
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    if subprocess.run([*torchrun, "-m", __name__, str(job)], check=False).returncode:
+    command = [*_torchrun(here, nodes, starter), "-m", __name__, str(job)]
+    if subprocess.run(command, check=False).returncode:
         raise UserError(f"{run.label}: one of the {processes} processes failed; its message stands above and in {log}.")
+
+
+def _torchrun(processes: int, nodes: int, starter: str) -> list[str]:
+    """Return the command that starts some processes on each node."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    if nodes == 1:
+        return [*torchrun, "--standalone"]
+    # The nodes find each other through this one, which runs the job's script and so is the first.
+    endpoint = f"{socket.gethostname()}:{_free_port()}"
+    meeting = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--rdzv-id", endpoint, "--rdzv-endpoint", endpoint]
+    return [starter, "--nodes", str(nodes), "--ntasks", str(nodes), "--ntasks-per-node", "1", *torchrun, *meeting]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
 
 
 def _described(run: Run) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def noise_dirs(corpus, tmp_path_factory) -> dict[str, Path]:
     return {noise: root / noise for noise in ("clean", "symmetric-20", "swap-20")}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe():
     """Return a function that makes a short recipe for an objective, with any value changed."""
 

@@ -1,6 +1,7 @@
 """Every sample once per epoch, in an order that the seed alone decides, under the noise overlay."""
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,18 @@ def test_an_epoch_has_every_sample_once(captioned):
     captions = captions_of_epoch(captioned, seed=1)
     assert len(captions) == 60
     assert len(set(captions)) == 60
+
+
+def test_a_repeated_epoch_has_a_part_of_the_samples_as_often_as_asked(captioned):
+    captioned.repeats = 3
+    first, again, *others = (captions_of_epoch(captioned, seed) for seed in (1, 1, 2, 3, 4, 5))
+    assert len(first) == 60
+    assert set(Counter(first).values()) == {3}
+    assert first == again
+    assert any(set(first) != set(other) for other in others), "epochs draw other samples"
+    sizes = even_batches(60, 16)
+    rest = [target for _, targets in captioned.batches(sizes, 1, first_step=2) for target in targets]
+    assert rest == first[sum(sizes[:2]) :]
 
 
 def test_the_order_depends_on_the_seed_alone(captioned):

@@ -1,6 +1,7 @@
 """Training learns, follows its schedule, and resumes bit for bit."""
 
 import errno
+import itertools
 import math
 import shutil
 
@@ -10,7 +11,7 @@ import torch
 from nml.errors import UserError
 from nml.pretraining import engine
 from nml.pretraining.checkpoints import save_tensors
-from nml.pretraining.engine import Run, build_model, learning_rate, train
+from nml.pretraining.engine import Run, build_model, train
 
 NOISE = {"supervised": "symmetric-20", "contrastive": "swap-20"}
 
@@ -51,14 +52,32 @@ def interrupt_after(monkeypatch, steps: int) -> None:
 
 
 # 60 samples in batches of 16 are 4 steps an epoch; checkpoints are after steps 3, 4, 7, 8, ...
+RSB = {"optimizer": "lamb", "loss": "bce", "bce_threshold": 0.2, "mixup": 0.1, "cutmix": 1.0}
+RSB |= {"repeated_augmentation": 3}
+SGD = {"optimizer": "sgd", "schedule": "step", "milestones": (1, 2), "label_smoothing": 0.1, "decay_all": True}
+BLOCKS = {"architecture": "timm/test_resnet", "drop_path": 0.3, "batch_size": 30, "epochs": 2}
+BF16 = {"precision": "bf16", "channels_last": False, "micro_batch_size": 10, "batch_size": 20, "epochs": 2}
+
+
 @pytest.mark.parametrize(
-    ("objective", "steps"), [("supervised", 4), ("supervised", 9), ("contrastive", 7), ("contrastive", 2)]
+    ("objective", "steps", "changes"),
+    [
+        ("supervised", 4, {}),
+        ("supervised", 9, {}),
+        ("contrastive", 7, {}),
+        ("contrastive", 2, {}),
+        ("supervised", 7, RSB),
+        ("supervised", 5, SGD | {"ema_decay": 0.9, "gradient_clip": None}),
+        ("supervised", 3, BLOCKS),
+        ("contrastive", 5, {"micro_batch_size": 6, "ema_decay": 0.9, "warmup_steps": 5}),
+        ("supervised", 4, BF16 | {"mixup": 0.5}),
+    ],
 )
-def test_resumed_training_ends_with_the_same_weights(run, objective, steps, monkeypatch):
+def test_resumed_training_ends_with_the_same_weights(run, objective, steps, changes, monkeypatch):
     monkeypatch.setattr(engine, "CHECKPOINT_STEPS", 3)
-    whole, log = train(run(objective))
+    whole, log = train(run(objective, **changes))
     expected = weights(whole)
-    job = run(objective)
+    job = run(objective, **changes)
     shutil.rmtree(job.progress_dir)
     with monkeypatch.context() as patch:
         interrupt_after(patch, steps)
@@ -66,6 +85,7 @@ def test_resumed_training_ends_with_the_same_weights(run, objective, steps, monk
             train(job)
     resumed, resumed_log = train(job)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
+    assert all(parameter.dtype == torch.float32 for parameter in resumed.parameters())
     assert [(row["loss"], row["accuracy"]) for row in resumed_log] == [(row["loss"], row["accuracy"]) for row in log]
 
 
@@ -139,16 +159,57 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(r
     assert len(train(job)[1]) == 2
 
 
-def test_the_learning_rate_warms_up_then_follows_a_cosine_to_zero(recipe):
-    made = recipe(epochs=10, warmup_epochs=2, learning_rate=1.0)
-    assert learning_rate(made, 1) == 0.5
-    assert learning_rate(made, 2) == 1
-    assert learning_rate(made, 6) == pytest.approx(0.5)
-    assert learning_rate(made, 10) == pytest.approx(0)
+def test_the_average_of_the_weights_is_what_is_kept(run, monkeypatch):
+    seen = []
+    real = engine.ModelEmaV3.update
+
+    def spy(self, model):
+        real(self, model)
+        seen.append((weights(model), weights(self.module)))
+
+    monkeypatch.setattr(engine.ModelEmaV3, "update", spy)
+    kept, _ = train(run(ema_decay=0.8, epochs=1))
+    assert len(seen) == 4
+    name = "conv1.weight"
+    for (_, before), (model, after) in itertools.pairwise(seen):
+        torch.testing.assert_close(after[name], 0.8 * before[name] + 0.2 * model[name])
+    assert torch.equal(kept.state_dict()[name], seen[-1][1][name])
+    assert not torch.equal(kept.state_dict()[name], seen[-1][0][name])
 
 
-def test_norms_and_biases_are_not_decayed(recipe):
-    model = build_model(recipe(), "resnet-mini", 3, seed=0)
-    decayed, plain = engine._optimizer(model, recipe(weight_decay=0.3)).param_groups
-    assert decayed["weight_decay"] == 0.3 and plain["weight_decay"] == 0
-    assert all(p.ndim > 1 for p in decayed["params"]) and all(p.ndim <= 1 for p in plain["params"])
+@pytest.mark.parametrize("objective", ["supervised", "contrastive"])
+def test_an_easy_corpus_is_learned_in_micro_batches(run, objective, caplog):
+    caplog.set_level("INFO", logger="nml")
+    _, log = train(run(objective, noise="clean", epochs=12, batch_size=20, micro_batch_size=10))
+    assert log[-1]["validation_accuracy"] >= 0.9
+    assert "batches of 20: 1 process(es) with 2 micro batches of at most 10" in caplog.text
+
+
+def test_an_easy_corpus_is_learned_with_the_parts_of_rsb(run):
+    changes = RSB | {"learning_rate": 0.01, "cutmix": 0, "repeated_augmentation": 2}
+    _, log = train(run(noise="clean", epochs=20, batch_size=20, **changes))
+    assert log[-1]["validation_accuracy"] >= 0.9
+
+
+def test_a_compiled_model_has_the_weights_of_the_plain_one(run, monkeypatch):
+    job = run(epochs=1, compile=True)
+    compiled, called = torch.compile, []
+    # The eager backend goes through all of torch.compile but the code generator, which needs a C++ compiler.
+    monkeypatch.setattr(torch, "compile", lambda model: called.append(1) or compiled(model, backend="eager"))
+    expected = weights(train(job)[0])
+    shutil.rmtree(job.progress_dir)
+    plain, _ = train(run(epochs=1))
+    assert called
+    assert plain.state_dict().keys() == expected.keys()
+    for name, tensor in plain.state_dict().items():
+        torch.testing.assert_close(tensor, expected[name])
+
+
+def test_a_warm_up_as_long_as_the_training_is_refused(run):
+    with pytest.raises(UserError, match=r"warmup_steps is 12, and the whole training takes 12 steps.*fewer than 12"):
+        train(run(warmup_steps=12))
+
+
+def test_per_image_transforms_are_refused(run):
+    with pytest.raises(UserError, match=r"image_transform cannot be trained with yet"):
+        train(run(image_transform={"size": 32}))

@@ -1,9 +1,12 @@
 """Every sample is read once in an epoch, and every rank gets its share of every batch."""
 
+from itertools import islice
+
 from hypothesis import given
 from hypothesis import strategies as st
+from timm.data.distributed_sampler import RepeatAugSampler
 
-from nml.pretraining.epoch_plan import even_batches, share_of, steps_of, stretches
+from nml.pretraining.epoch_plan import even_batches, repeated, share_of, steps_of, stretches
 
 SHARDS = st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(lambda counts: sum(counts) > 0)
 READERS = st.integers(1, 5)
@@ -40,6 +43,28 @@ def test_a_reader_has_what_its_batches_need(counts: list[int], size: int, ranks:
             needed = sum(share_of(sizes[step], rank, ranks) for step in steps_of(worker, workers, len(sizes)))
             parts = stretches(counts, sizes, rank, ranks, worker, workers)
             assert sum(part.stop - part.start for part in parts) == needed
+
+
+@given(SHARDS, st.integers(1, 20), READERS, READERS, st.integers(1, 4))
+def test_with_repeats_an_epoch_is_as_long_and_reads_as_many_times_fewer(
+    counts: list[int], size: int, ranks: int, workers: int, repeats: int
+) -> None:
+    sizes = even_batches(sum(counts), size)
+    read = []
+    for rank in range(ranks):
+        for worker in range(workers):
+            needed = sum(share_of(sizes[step], rank, ranks) for step in steps_of(worker, workers, len(sizes)))
+            parts = stretches(counts, sizes, rank, ranks, worker, workers, repeats)
+            own = [(part.place, sample) for part in parts for sample in range(part.start, part.stop)]
+            assert needed <= len(list(repeated(own, repeats))) < needed + repeats
+            read += own
+    assert len(read) == len(set(read))
+    assert len(read) <= sum(counts) / repeats + ranks * workers
+
+
+def test_repeats_are_those_of_timms_sampler() -> None:
+    sampler = RepeatAugSampler(range(10), num_replicas=1, rank=0, shuffle=False, num_repeats=3, selected_round=0)
+    assert list(islice(repeated(range(10), 3), 10)) == list(sampler)
 
 
 @given(st.integers(0, 500), READERS)

@@ -24,14 +24,27 @@ def emoji_noise(tmp_path_factory):
     return root / "noise"
 
 
-def test_two_processes_leave_one_encoder_and_one_log(emoji_noise, recipe, tmp_path):
+@pytest.fixture(scope="module")
+def run(emoji_noise, recipe, tmp_path_factory):
+    """A short training; its progress folder goes with each end."""
     made = recipe("contrastive", epochs=1, batch_size=512, warmup_epochs=0)
-    run = Run("an encoder", open_corpus("emoji"), emoji_noise, made, "clip-mini", 0, tmp_path / "progress", "code")
-    launch(run, tmp_path / "encoder", threads=2, processes=2, log=tmp_path / "job.log")
-    assert read_json(tmp_path / "encoder/meta.json")["epochs"] == 1
-    assert all(tensor.isfinite().all() for tensor in load_file(tmp_path / "encoder/model.safetensors").values())
-    assert (tmp_path / "job.log").read_text().count("an encoder  epoch 1: loss") == 1
-    assert not (tmp_path / "progress").exists()
+    progress = tmp_path_factory.mktemp("run") / "progress"
+    return Run("an encoder", open_corpus("emoji"), emoji_noise, made, "clip-mini", 0, progress, "code")
+
+
+@pytest.fixture(scope="module")
+def of_two_processes(run, tmp_path_factory):
+    """A folder with the encoder and the log that two processes of one machine leave."""
+    root = tmp_path_factory.mktemp("of-two")
+    launch(run, root / "encoder", threads=2, processes=2, log=root / "job.log")
+    return root
+
+
+def test_two_processes_leave_one_encoder_and_one_log(of_two_processes, run):
+    assert read_json(of_two_processes / "encoder/meta.json")["epochs"] == 1
+    assert all(tensor.isfinite().all() for tensor in load_file(of_two_processes / "encoder/model.safetensors").values())
+    assert (of_two_processes / "job.log").read_text().count("an encoder  epoch 1: loss") == 1
+    assert not run.progress_dir.exists()
 
 
 def test_what_fails_in_a_process_is_said(emoji_noise, recipe, tmp_path, caplog):
@@ -46,3 +59,28 @@ def test_what_fails_in_a_process_is_said(emoji_noise, recipe, tmp_path, caplog):
         launch(run, tmp_path / "encoder", threads=2, processes=2, log=tmp_path / "job.log")
     assert "emoji-train-00.tar.gz has" in (tmp_path / "job.log").read_text()
     assert not (tmp_path / "encoder").exists()
+
+
+# What `srun` does on a cluster, here on one machine: the same command once a node.
+TWO_NODES = """#!/bin/sh
+test "$1 $2 $3 $4 $5 $6" = "--nodes 2 --ntasks 2 --ntasks-per-node 1" || exit 2
+shift 6
+"$@" & first=$!
+"$@" & second=$!
+wait $first && wait $second
+"""
+
+
+def test_processes_of_two_nodes_train_the_same_encoder(run, of_two_processes, tmp_path):
+    starter = tmp_path / "two-nodes"
+    starter.write_text(TWO_NODES)
+    starter.chmod(0o755)
+    launch(run, tmp_path / "encoder", threads=1, processes=2, log=tmp_path / "job.log", nodes=2, starter=str(starter))
+    of_one_node, of_two_nodes = (load_file(root / "encoder/model.safetensors") for root in (of_two_processes, tmp_path))
+    assert all(of_two_nodes[name].equal(tensor) for name, tensor in of_one_node.items())
+    assert (tmp_path / "job.log").read_text().count("an encoder  epoch 1: loss") == 1
+
+
+def test_processes_that_nodes_cannot_share_out_evenly_are_refused(run, tmp_path):
+    with pytest.raises(UserError, match="3 GPUs cannot be shared out evenly to 2 nodes"):
+        launch(run, tmp_path / "encoder", threads=1, processes=3, log=tmp_path / "job.log", nodes=2)

@@ -36,7 +36,8 @@ def test_two_processes_have_the_gradients_of_one_with_the_whole_batch(
     parts = [json.loads((tmp_path / f"read-{rank}.json").read_text()) for rank in (0, 1)]
     assert [len(part) for part in parts] == [32, 28]
     assert Counter(parts[0] + parts[1]) == Counter(read)
-    together = load_file(tmp_path / "gradients.safetensors")
-    assert together.keys() == gradients.keys()
-    for name, gradient in gradients.items():
-        torch.testing.assert_close(together[name], gradient, rtol=1e-4, atol=1e-6)
+    for micro in two_processes.MICRO_BATCHES:
+        together = load_file(tmp_path / f"gradients-{micro}.safetensors")
+        assert together.keys() == gradients.keys()
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(together[name], gradient, rtol=1e-4, atol=1e-6)

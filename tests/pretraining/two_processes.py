@@ -11,6 +11,9 @@ from nml.corpora.catalogue import Corpus, Shard
 from nml.pretraining import engine
 from nml.pretraining.world import World, joined
 
+# None, or 3 in the part of 8 samples and 3 in that of 7.
+MICRO_BATCHES = (None, 3)
+
 
 def one_step(corpus: Corpus, noise_dir: Path, recipe: Recipe, world: World) -> tuple[list[str], dict]:
     """Return the targets that this process saw in an epoch, and the gradients of the first step."""
@@ -19,8 +22,8 @@ def one_step(corpus: Corpus, noise_dir: Path, recipe: Recipe, world: World) -> t
     sizes = engine.even_batches(data.samples, recipe.batch_size)
     batches = list(data.batches(sizes, 0, world))
     model = engine.build_model(recipe, recipe.architecture, len(corpus.class_names), 0).eval()
-    state = engine.State(model, engine._optimizer(model, recipe), engine.torch.zeros(2))
-    engine._train_step(run, engine._parallel(model, world), state, *batches[0], sizes[0], world)
+    state = engine.State(model, engine.make_optimizer(model, recipe), engine.torch.zeros(2))
+    engine._train_step(run, engine._parallel(run, model, world), state, *batches[0], sizes[0], world)
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return [str(target) for _, targets in batches for target in targets], gradients
 
@@ -31,10 +34,12 @@ def main(folder: Path) -> None:
     shards = {split: [Shard(Path(p).name, Path(p)) for p in paths] for split, paths in job["shards"].items()}
     corpus = Corpus("colours", shards, job["classes"], ["{}"], ("labels", "captions"))
     with joined() as world:
-        read, gradients = one_step(corpus, Path(job["noise"]), Recipe.model_validate(job["recipe"]), world)
-        (folder / f"read-{world.rank}.json").write_text(json.dumps(read))
-        if world.rank == 0:
-            save_file(gradients, folder / "gradients.safetensors")
+        for micro in MICRO_BATCHES:
+            recipe = Recipe.model_validate(job["recipe"] | {"micro_batch_size": micro})
+            read, gradients = one_step(corpus, Path(job["noise"]), recipe, world)
+            (folder / f"read-{world.rank}.json").write_text(json.dumps(read))
+            if world.rank == 0:
+                save_file(gradients, folder / f"gradients-{micro}.safetensors")
 
 
 if __name__ == "__main__":
