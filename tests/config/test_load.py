@@ -45,7 +45,7 @@ WRONG = {
         "pretraining.0.noise.symetric",
         [5],
         "Did you mean 'symmetric'?",
-        "swap, swap-released, symmetric",
+        "swap, swap-released, symmetric, symmetric-released",
     ),
     "captions' noise for labels": ("pretraining.0.noise.swap", [5], "'swap' does not change the labels", "symmetric"),
     "labels' noise for captions": ("pretraining.1.noise.symmetric", [5], "does not change the captions", "swap"),
