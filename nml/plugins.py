@@ -123,6 +123,11 @@ def noise_kinds() -> dict[str, dict[str, Any]]:
     return _declarations(PACKAGE / NOISE_KINDS, _noise_kind_problem)
 
 
+def task_noise_kinds() -> list[str]:
+    """Return the noise kinds that the labels of any task can have: groups of classes are known of corpora alone."""
+    return [name for name, own in noise_kinds().items() if own["CORRUPTS"] == "labels" and not own.get("GROUPS")]
+
+
 @cache
 def architectures() -> dict[str, dict[str, Any]]:
     """Return the architectures by name; `OBJECTIVE` says which recipes each serves."""

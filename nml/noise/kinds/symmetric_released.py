@@ -1,8 +1,8 @@
 """Symmetric label noise as the papers' authors released it for downstream tasks: the true class may be drawn again.
 
 `src/datasets/common.py` of the authors' repository gives ratio * N randomly chosen samples a label drawn from all
-classes, the true one among them. So a share of ratio * (1 - 1/K) ends up wrong: 18 % at 20 % of ten classes. The classes
-are not stratified. The realised share is recorded.
+classes, the true one among them. So a share of ratio * (1 - 1/K) ends up wrong: 18 % at 20 % of ten classes. No class
+has an exact share. The realised one is recorded.
 """
 
 from collections.abc import Sequence
