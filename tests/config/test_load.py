@@ -101,8 +101,8 @@ WRONG = {
     "number for a switch": ("recipes.clip-mini.augmentation", {"flip": 7}, "7 was given", "a valid boolean"),
     "nothing for a mapping": ("recipes", None, "None was given", "a valid dictionary"),
     "unknown task": ("tasks.0", "emoji-domain", "the task 'emoji-domain' does not exist", "emoji-domains"),
-    "part of a task": ("tasks.0", "fashion@25", "parts are rows of the task's own cell", "fashion"),
-    "no noise of a task": ("tasks.0", "fashion+symmetric", "'symmetric' is not an address", "catalogue"),
+    "part of a task": ("tasks.0", "fashion@25", "parts are rows of the task's own cell", "the whole of it"),
+    "no noise of a task": ("tasks.0", "fashion+symmetric", "'fashion+symmetric' is not <name>", "catalogue"),
     "unknown noise of a task": (
         "tasks.0",
         "fashion+symetric-20",
