@@ -6,7 +6,6 @@ mirror gave instead of the file. Nothing that a user put there is ever deleted.
 """
 
 import errno
-import fcntl
 import hashlib
 import logging
 import os
@@ -23,6 +22,7 @@ import requests
 import urllib3
 from rich.filesize import decimal
 
+from nml.artifacts import locked
 from nml.errors import UserError
 from nml.progress import Progress
 
@@ -81,8 +81,7 @@ def download(remote: Remote, folder: Path) -> Path:
         If no mirror gives the file, what they give has another checksum, or the disk has no room for it.
     """
     target = folder / remote.file
-    folder.mkdir(parents=True, exist_ok=True)
-    with _held(target):
+    with locked(target):
         if target.is_file():
             if not (problem := _wrong_with(target, remote)):
                 return target
@@ -251,13 +250,6 @@ def _move_aside(path: Path) -> Path:
     free = next(name for name in names if not name.exists())
     os.rename(path, free)
     return free
-
-
-@contextmanager
-def _held(target: Path) -> Iterator[None]:
-    with target.with_name(f".{target.name}.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _token_of(url: str) -> "_Bearer":

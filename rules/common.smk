@@ -14,7 +14,7 @@ from nml.config.references import SUPERVISION
 from nml.corpora.catalogue import classes_file, groups_of
 from nml.corpora.class_names import read_names
 from nml.errors import UserError
-from nml.grid import CLEAN, Noise, cell_path, spectrum_path
+from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
 from nml.task_entries import EmbeddedTask, readers_of
 from nml.tasks.class_lists import class_names
 from nml.config.grid import encoders_of, pictured_noises
@@ -103,8 +103,19 @@ def corpus_templates(wildcards):
     return corpus_entry(wildcards.corpus).get("templates", [])
 
 
+def task_of(wildcards):
+    """Return what a target's path says of its task."""
+    try:
+        task = TaskAddress.parse(wildcards.task)
+    except UserError as error:
+        raise WorkflowError(str(error))
+    if task.fraction < 100:
+        raise WorkflowError(f"'{task}' has no cell of its own: parts of a training split are rows of the whole task's.")
+    return task
+
+
 def task_entry(wildcards):
-    return lookup(plugins.tasks(), wildcards.task, "task in nml/tasks/catalogue.yaml")
+    return lookup(plugins.tasks(), task_of(wildcards).name, "task in nml/tasks/catalogue.yaml")
 
 
 @cache
@@ -118,7 +129,7 @@ def described_task(name):
 
 def task_data(wildcards):
     task_entry(wildcards)
-    return described_task(wildcards.task)
+    return described_task(task_of(wildcards).name)
 
 
 def recipe_json(wildcards):
@@ -178,6 +189,12 @@ def noise_code(wildcards):
 def features_code(wildcards):
     readers = [plugins.source_file(plugins.READERS, name) for name in readers_of(task_entry(wildcards))]
     return code_of("nml/features/extract.py", architecture_file(wildcards.encoder.split("/")[1]), *readers)
+
+
+def tune_code(wildcards):
+    noise = task_of(wildcards).noise
+    kinds = [plugins.source_file("noise/kinds", noise.kind)] if noise.percent else []
+    return code("tune", *method_files(), *kinds)
 
 
 def method_files():

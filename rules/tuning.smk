@@ -18,9 +18,10 @@ rule tune:
         seeds=CONFIG.seeds,
         data=task_data,
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
-        features="results/features/{encoder}/{task}",
+        features=lambda wildcards: f"results/features/{wildcards.encoder}/{task_of(wildcards).name}",
         features_code=features_code,
-        code=code("tune", *method_files()),
+        noise_seed=lambda wildcards: CONFIG.noise_seed if task_of(wildcards).noise.percent else None,
+        code=tune_code,
     conda:
         "../envs/environment.yaml"
     script:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from nml import encoders
+from nml.artifacts import locked
 from nml.features.store import TaskFeatures, load_features, save_features, stored_key
 from nml.tasks.task import facts, open_task
 
@@ -29,11 +30,13 @@ def cached_features(address: str, task_name: str, folder: Path, code: str, root:
     """
     task = open_task(task_name)
     key = encoders.identify(address, root) | facts(task) | {"code": code, "torch": torch.__version__}
-    if stored_key(folder) == key:
-        logger.info("features of %s under %s are in the cache", task_name, address)
-        return load_features(folder)
-    from nml.features.extract import extract_features
+    # The same task with noise in its labels has the same features: the first of their jobs extracts them.
+    with locked(folder):
+        if stored_key(folder) == key:
+            logger.info("features of %s under %s are in the cache", task_name, address)
+            return load_features(folder)
+        from nml.features.extract import extract_features
 
-    found = extract_features(encoders.load(address, root), task)
-    save_features(found, key, folder)
-    return found
+        found = extract_features(encoders.load(address, root), task)
+        save_features(found, key, folder)
+        return found
