@@ -18,14 +18,20 @@ from nml.progress import Progress
 
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 _CHUNK = 1 << 20
+_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 Member = tuple[str, IO[bytes] | None]
 """A member's name, and its content, or None for a folder."""
+
+
+def is_archive(file: str) -> bool:
+    """Tell by its name whether `unpack` can unpack a file."""
+    return file.endswith((".zip", ".gz", *_TARS))
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a .zip, a .tar in any compression, or a single .gz into a folder, all or nothing.
 
-    A file that is there already with the same size is left alone.
+    Archives in the archive are unpacked where they lie. A file that is there already with the same size is left alone.
 
     Raises
     ------
@@ -38,9 +44,11 @@ def unpack(archive: Path, folder: Path) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
-        with disk_full_named(folder, f"{archive} is kept"), archive.open("rb") as raw:
-            for name, content in _members(archive, raw):
-                _write(staging / _inside(archive, name), content)
+        with disk_full_named(folder, f"{archive} is kept"):
+            _unpack_into(archive, staging)
+            for inner in sorted(path for path in staging.rglob("*") if path.name.endswith((".zip", *_TARS))):
+                _unpack_into(inner, inner.parent)
+                inner.unlink()
         _move_in(staging, folder, archive)
     except _DAMAGE as error:
         raise UserError(
@@ -48,6 +56,12 @@ def unpack(archive: Path, folder: Path) -> None:
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _unpack_into(archive: Path, folder: Path) -> None:
+    with archive.open("rb") as raw:
+        for name, content in _members(archive, raw):
+            _write(folder / _inside(archive, name), content)
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nml.archives import unpack
+from nml.archives import is_archive, unpack
 from nml.errors import UserError
 
 FILES = {"data/a.txt": b"first", "data/deep/b.bin": bytes(3_000_000), "c.txt": b""}
@@ -177,3 +177,27 @@ def test_a_zip_that_is_larger_than_the_disk_is_not_begun(tmp_path: Path, monkeyp
     with pytest.raises(UserError, match=r"unpacking a\.zip needs 3\.0 MB"):
         unpack(archive, tmp_path / "into")
     assert os.listdir(tmp_path / "into") == []
+
+
+def test_archives_in_an_archive_are_unpacked_where_they_lie(tmp_path: Path) -> None:
+    inner = write_tar(tmp_path / "inner.tar.gz")
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as packed:
+        packed.write(inner, "deep/inner.tar.gz")
+    unpack(tmp_path / "outer.zip", tmp_path / "into")
+    assert tree(tmp_path / "into") == {f"deep/{name}": content for name, content in FILES.items()}
+    assert inner.is_file()
+
+
+def test_a_hostile_archive_in_an_archive_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "inner.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("../../../outside"))
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as packed:
+        packed.write(tmp_path / "inner.tar", "inner.tar")
+    with pytest.raises(UserError, match="points outside"):
+        unpack(tmp_path / "outer.zip", tmp_path / "deep/into")
+    assert tree(tmp_path / "deep") == {}
+
+
+@pytest.mark.parametrize(("file", "is_one"), [("a.tar.gz", True), ("a.zip", True), ("x.h5.gz", True), ("a.mat", False)])
+def test_archives_are_told_by_their_names(file: str, is_one: bool) -> None:
+    assert is_archive(file) == is_one
