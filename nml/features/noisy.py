@@ -7,14 +7,13 @@ import numpy as np
 
 from nml.features.store import Split, TaskFeatures
 from nml.grid import TaskAddress
-from nml.tasks.noise import noisy_labels
+from nml.tasks.noise import noisy_group, noisy_labels
 
 
 def with_label_noise(clean: TaskFeatures, task: TaskAddress, seed: int) -> tuple[TaskFeatures, dict[str, Any]]:
     """Return the features of a task with its training and validation labels corrupted, and a record of what changed.
 
-    The test sets are the clean task's, in groups of their own, such as `id+symmetric-20`: an average over tasks must
-    not mix tasks with other noise.
+    The test sets are the clean task's, in groups of their own (`nml.tasks.noise.noisy_group`).
 
     Parameters
     ----------
@@ -31,7 +30,7 @@ def with_label_noise(clean: TaskFeatures, task: TaskAddress, seed: int) -> tuple
     for name, split in (("train", clean.train), ("val", clean.validation)):
         labels = noisy_labels(split.labels, split.keys, clean.num_classes, task.noise, task.name, name, seed)
         splits[name], record[name] = replace(split, labels=labels), _realised(split, labels)
-    groups = {test_set: f"{group}+{task.noise}" for test_set, group in clean.groups.items()}
+    groups = {test_set: noisy_group(group, task.noise) for test_set, group in clean.groups.items()}
     noisy = replace(clean, task=str(task), train=splits["train"], validation=splits["val"], groups=groups)
     return noisy, record
 

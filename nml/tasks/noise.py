@@ -14,6 +14,14 @@ NOISY_SPLITS = ("train", "val")
 """The test labels stay clean."""
 
 
+def noisy_group(group: str, noise: Noise) -> str:
+    """Return the group of a test set of a task with this noise, such as `id+symmetric-20`; without noise, the same.
+
+    An average over tasks must not mix tasks with other noise.
+    """
+    return f"{group}+{noise}" if noise.percent else group
+
+
 def noisy_labels(
     labels: np.ndarray, keys: Sequence[str], num_classes: int, noise: Noise, task: str, split: str, seed: int = 0
 ) -> np.ndarray:

@@ -13,10 +13,13 @@ from nml import plugins
 from nml.artifacts import sha256_file
 from nml.corpora.class_names import read_names
 from nml.errors import UserError
+from nml.grid import TaskAddress
 from nml.task_entries import EmbeddedTask, Layout, Part, TaskEntry
 from nml.tasks.class_lists import class_folders, class_names, present_labels
-from nml.tasks.embedded import read_embedded
+from nml.tasks.embedded import list_embedded, read_embedded
+from nml.tasks.fractions import fraction_indices
 from nml.tasks.held_out import held_out
+from nml.tasks.noise import NOISY_SPLITS, noisy_group, noisy_labels
 from nml.tasks.places import find_layout, folder_of, how_to_get, missing_files
 from nml.tasks.samples import Classes, Samples
 
@@ -41,6 +44,8 @@ class Task:
         The customary one.
     allowed : dict
         For each test set where not all classes occur, the labels that do: predictions are taken among these alone.
+    noise_seed : int
+        Of the noise in its training and validation labels, if its name has one.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Task:
     variant: str = EMBEDDED_VARIANT
     metric: str = "accuracy"
     allowed: dict[str, list[int]] = field(default_factory=dict)
+    noise_seed: int = 0
     _entry: TaskEntry | None = field(default=None, repr=False)
     _layout: Layout | None = field(default=None, repr=False)
     _opened: dict[str, Samples] = field(default_factory=dict, repr=False, compare=False)
@@ -59,24 +65,39 @@ class Task:
         """The splits: `train`, `val`, and each test set."""
         return ["train", "val", *self.test_groups]
 
+    @property
+    def address(self) -> TaskAddress:
+        """What the name says: the data set, the noise in its labels, and the part of its training split."""
+        return TaskAddress.parse(self.name)
 
-def open_task(name: str) -> Task:
+
+def open_task(name: str, noise_seed: int = 0) -> Task:
     """Find a task's files.
+
+    Parameters
+    ----------
+    name : an address such as `cifar10`, `cifar10+symmetric-20` or `cifar10@25`
+        Noise corrupts the training and validation labels; then the part of the training split is chosen, with the same
+        share of every noisy class. Validation and test sets are whole, and the test labels clean.
+    noise_seed : `noise_seed` of the configuration
 
     Raises
     ------
     UserError
         If there is no such task, or it is not on disk: then it says how the task is had.
     """
-    if missing_files(name):
-        raise UserError(how_to_get(name))
-    entry = plugins.tasks()[name]
+    address = TaskAddress.parse(name)
+    if missing_files(address.name):
+        raise UserError(how_to_get(address.name))
+    entry = plugins.tasks()[address.name]
+    groups = {test: noisy_group(group, address.noise) for test, group in entry.tests.items()}
     if isinstance(entry, EmbeddedTask):
-        return Task(name, Path(entry.path), read_names(Path(entry.path, "classnames.txt")), dict(entry.tests))
+        path = Path(entry.path)
+        return Task(name, path, read_names(path / "classnames.txt"), groups, noise_seed=noise_seed)
     layout, names = find_layout(entry), class_names(entry)
     allowed = {test: present_labels(entry, part) for test, part in layout.tests.items() if part.labels}
     variant, metric = layout.variant, entry.metric
-    return Task(name, folder_of(entry), names, dict(entry.tests), variant, metric, allowed, entry, layout)
+    return Task(name, folder_of(entry), names, groups, variant, metric, allowed, noise_seed, entry, layout)
 
 
 def read_split(task: Task, split: str) -> Iterator[tuple[str, np.ndarray, int]]:
@@ -89,10 +110,19 @@ def read_split(task: Task, split: str) -> Iterator[tuple[str, np.ndarray, int]]:
     UserError
         If a file, image or label is missing or damaged; it is named.
     """
+    return read_rows(task, split, None) if _is_whole(task, split) else _read_varied(task, split)
+
+
+def read_rows(task: Task, split: str, rows: np.ndarray | None) -> Iterator[tuple[str, np.ndarray, int]]:
+    """Yield some of a split's samples as `read_split` does, with their clean labels.
+
+    `rows` are ascending places among all samples of the split, whatever part of it the task trains on; None for all.
+    """
     if task._layout is None:
-        yield from read_embedded(task.name, task.path, split, len(task.class_names))
+        yield from read_embedded(task.name, task.path, split, len(task.class_names), rows)
         return
     samples, chosen = _chosen(task, split)
+    chosen = chosen if rows is None else chosen[rows]
     for index, image in zip(chosen, samples.images(chosen), strict=True):
         yield samples.keys[index], image, int(samples.labels[index])
 
@@ -105,11 +135,10 @@ def list_split(task: Task, split: str) -> tuple[list[str], np.ndarray]:
     UserError
         As `read_split` does.
     """
-    if task._layout is None:
-        found = [(key, label) for key, _, label in read_split(task, split)]
-        return [key for key, _ in found], np.asarray([label for _, label in found], dtype=np.int64)
-    samples, chosen = _chosen(task, split)
-    return [samples.keys[index] for index in chosen], samples.labels[chosen]
+    if _is_whole(task, split):
+        return _listed(task, split)
+    keys, labels, _ = _varied(task, split)
+    return keys, labels
 
 
 def fingerprint(task: Task) -> str:
@@ -139,7 +168,37 @@ def fingerprint(task: Task) -> str:
 def facts(task: Task) -> dict[str, Any]:
     """Return what features depend on, beside the encoder: the data, its split, its tests and its classes."""
     found = {"data": fingerprint(task), "tests": task.test_groups, "classes": len(task.class_names)}
+    if task.address.name != task.name:
+        found |= {"address": task.name, "noise_seed": task.noise_seed}
     return found if task._layout is None else found | {"variant": task.variant, "allowed": task.allowed}
+
+
+def _is_whole(task: Task, split: str) -> bool:
+    """Tell whether a split has all its samples with their clean labels."""
+    fraction = task.address.fraction if split == "train" else 100
+    return fraction == 100 and not (task.address.noise.percent and split in NOISY_SPLITS)
+
+
+def _varied(task: Task, split: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return keys, labels and places of the samples that noise and fraction leave of a split."""
+    address = task.address
+    keys, clean = _listed(task, split)
+    labels = noisy_labels(clean, keys, len(task.class_names), address.noise, address.name, split, task.noise_seed)
+    rows = fraction_indices(labels, keys, address.fraction if split == "train" else 100)
+    return [keys[row] for row in rows], labels[rows], rows
+
+
+def _read_varied(task: Task, split: str) -> Iterator[tuple[str, np.ndarray, int]]:
+    _, labels, rows = _varied(task, split)
+    for (key, image, _), label in zip(read_rows(task, split, rows), labels.tolist(), strict=True):
+        yield key, image, label
+
+
+def _listed(task: Task, split: str) -> tuple[list[str], np.ndarray]:
+    if task._layout is None:
+        return list_embedded(task.name, task.path, split, len(task.class_names))
+    samples, chosen = _chosen(task, split)
+    return [samples.keys[index] for index in chosen], samples.labels[chosen]
 
 
 def _chosen(task: Task, split: str) -> tuple[Samples, np.ndarray]:
@@ -150,7 +209,7 @@ def _chosen(task: Task, split: str) -> tuple[Samples, np.ndarray]:
     samples = _open_part(task, "train")
     if task._layout.validation:
         return samples, np.arange(len(samples.keys))
-    mask = held_out(samples.keys, samples.labels, task.name)
+    mask = held_out(samples.keys, samples.labels, task.address.name)
     return samples, np.flatnonzero(mask if split == "val" else ~mask)
 
 
