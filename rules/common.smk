@@ -11,13 +11,14 @@ from nml import plugins
 from nml.codehash import code_hash
 from nml.config.load import check_config
 from nml.config.references import SUPERVISION
-from nml.corpora.catalogue import classes_file, groups_of
+from nml.corpora.catalogue import classes_file, groups_of, open_corpus
 from nml.corpora.class_names import read_names
 from nml.errors import UserError
 from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
 from nml.task_entries import EmbeddedTask, readers_of
 from nml.tasks.class_lists import class_names
-from nml.config.grid import encoders_of, pictured_noises
+from nml.tasks.places import require_fetchable
+from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 
 try:
     CONFIG = check_config(config, source=", ".join(map(str, workflow.configfiles)) or "the configuration")
@@ -29,6 +30,8 @@ ENCODERS = encoders_of(CONFIG)
 CELLS = [str(cell_path(e, task, method)) for e in ENCODERS for task in CONFIG.tasks for method in METHODS]
 PREDICTIONS = [cell.removesuffix(".parquet") + ".predictions.parquet" for cell in CELLS]
 SPECTRA = [str(spectrum_path(e, task)) for e in ENCODERS for task in CONFIG.tasks]
+# Pictures are of the data sets; the noise that a configuration adds to their labels is not shown.
+TASK_PICTURES = [f"results/figures/tasks/{task}.png" for task in data_sets_of(CONFIG)]
 NOISE_PICTURES = [f"results/figures/noise/{corpus}/{noise}.png" for corpus, noise in pictured_noises(CONFIG)]
 # Keys of a catalogue entry that do not change what is read of the data. Class names and groups are looked up by their
 # values, so that one more column of their table changes nothing.
@@ -154,10 +157,15 @@ def architecture_file(recipe):
     return plugins.architecture_file(architecture)
 
 
-def task_info(wildcards):
-    """Return the file that an embedded task cannot do without. A real data set is sought when the job runs."""
-    entry = task_entry(wildcards)
-    return f"{entry.path}/info.json" if isinstance(entry, EmbeddedTask) else []
+def data_marker(task):
+    """Return the file that is there when a task's data is."""
+    entry = plugins.tasks()[task]
+    return f"{entry.path}/info.json" if isinstance(entry, EmbeddedTask) else f"results/tasks/{task}/ready.json"
+
+
+def task_marker(wildcards):
+    task_entry(wildcards)
+    return data_marker(task_of(wildcards).name)
 
 
 def noise_groups(wildcards):
@@ -199,6 +207,16 @@ def tune_code(wildcards):
 
 def method_files():
     return [plugins.source_file("tuning/methods", name) for name in METHODS]
+
+
+def require_data(jobs):
+    """Stop before the first job if the data of one of them must be had by hand; the error says how."""
+    checks = {"fetch_task": require_fetchable, "index_corpus": open_corpus}
+    for rule, name in sorted((job.rule.name, *job.wildcards) for job in jobs if job.rule.name in checks):
+        try:
+            checks[rule](name)
+        except UserError as error:
+            raise WorkflowError(str(error))
 
 
 def hold_workflow_lock():

@@ -3,7 +3,7 @@
 rule tune:
     input:
         model="results/encoders/{encoder}/model.safetensors",
-        info=ancient(task_info),
+        data=ancient(task_marker),
     output:
         cells=expand("results/cells/{{encoder}}/{{task}}/{method}.parquet", method=METHODS),
         predictions=expand("results/cells/{{encoder}}/{{task}}/{method}.predictions.parquet", method=METHODS),

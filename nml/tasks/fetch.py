@@ -14,7 +14,7 @@ from nml.artifacts import locked, write_json
 from nml.downloads import Remote, download, require_room
 from nml.errors import UserError
 from nml.task_entries import Download, EmbeddedTask, TaskEntry
-from nml.tasks.places import find_layout, folder_of, how_to_get, missing_files
+from nml.tasks.places import find_layout, folder_of, missing_files, require_fetchable
 
 logger = logging.getLogger("nml")
 
@@ -32,22 +32,15 @@ def fetch_task(name: str) -> dict[str, Any]:
     UserError
         If the data must be had by hand, with what to do; or if a download fails, or does not hold what it should.
     """
-    if missing_files(name):
-        _fetch(name, by_downloads(name))
+    require_fetchable(name)
     entry = plugins.tasks()[name]
     if isinstance(entry, EmbeddedTask):
         return {"task": name, "folder": entry.path}
+    if missing_files(name):
+        _fetch(name, entry)
     layout = find_layout(entry)
     logger.info("%s is in %s", name, folder_of(entry))
     return {"task": name, "folder": str(folder_of(entry)), "variant": layout.variant, "licence": entry.licence}
-
-
-def by_downloads(name: str) -> TaskEntry:
-    """Return the entry of a task that can be fetched; raise `UserError` with what to do if it must be had by hand."""
-    entry = plugins.tasks()[name]
-    if isinstance(entry, EmbeddedTask) or not entry.downloads:
-        raise UserError(how_to_get(name))
-    return entry
 
 
 def _fetch(name: str, entry: TaskEntry) -> None:

@@ -7,21 +7,22 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageOps
 
 from nml.artifacts import atomic_path
 from nml.seeds import hash_keys
 from nml.tasks.task import Task, list_split, read_rows
 
-COLUMNS, ROWS = 8, 4
+COLUMNS, ROWS = 10, 4
 SIDE, GAP, NAME = 64, 5, 14
 """Pixels of a thumbnail, between two, and of the line that names one."""
-LETTERS = 11
+LETTERS = 10
 NAMED_BARS = 12
 """Up to so many classes, each bar has its name."""
 BAR_COLOUR = "#0072B2"
 SIZE = (7.2, 2.5)
-SHEET, HISTOGRAM, NAMED_HISTOGRAM = (0.005, 0.0, 0.56, 0.9), (0.64, 0.18, 0.35, 0.68), (0.73, 0.18, 0.26, 0.68)
+SHEET, HISTOGRAM, NAMED_HISTOGRAM = (0.005, 0.0, 0.62, 0.9), (0.7, 0.18, 0.29, 0.68), (0.77, 0.18, 0.22, 0.68)
 """Width and height in inches, and left, bottom, width and height of the parts as shares of them."""
 RC = {
     "font.size": 6.5,
@@ -55,23 +56,23 @@ def draw_task(task: Task, file: Path) -> None:
 def sample_rows(labels: np.ndarray, keys: list[str]) -> np.ndarray:
     """Choose which samples are shown where: ints [ROWS, columns], -1 for none.
 
-    With at most COLUMNS classes, each has a column, or a block of as many columns as there is room for. Of more classes
-    some are shown, spread evenly over the labels, one sample each. By a hash of the key: the first of a class are often
-    alike.
+    With at most COLUMNS classes, each has a column, or a block of as many columns as there is room for. More classes
+    follow each other line by line, with as many samples each as there is room for; if they are too many, some are
+    shown, spread evenly over the labels. By a hash of the key: the first of a class are often alike.
     """
     order = np.lexsort((hash_keys(keys, salt="contact sheet"), labels))
     classes, first, sizes = np.unique(labels[order], return_index=True, return_counts=True)
-    if len(classes) > COLUMNS:
-        shown = np.linspace(0, len(classes) - 1, min(len(classes), ROWS * COLUMNS)).round().astype(int)
-        rows = np.full(ROWS * COLUMNS, -1)
-        rows[: len(shown)] = order[first[shown]]
-        return rows.reshape(ROWS, COLUMNS)
+    shown = np.linspace(0, len(classes) - 1, min(len(classes), ROWS * COLUMNS)).round().astype(int)
     width = COLUMNS // len(classes)
-    blocks = np.full((len(classes), ROWS * width), -1)
-    for block, start, size in zip(blocks, first, sizes, strict=True):
+    blocks = np.full((len(shown), ROWS * width or ROWS * COLUMNS // len(shown)), -1)
+    for block, start, size in zip(blocks, first[shown], sizes[shown], strict=True):
         own = order[start : start + min(size, len(block))]
         block[: len(own)] = own
-    return np.concatenate([block.reshape(ROWS, width) for block in blocks], axis=1)
+    if width:
+        return np.concatenate([block.reshape(ROWS, width) for block in blocks], axis=1)
+    rows = np.full(ROWS * COLUMNS, -1)
+    rows[: blocks.size] = blocks.ravel()
+    return rows.reshape(ROWS, COLUMNS)
 
 
 def _facts(counts: np.ndarray) -> str:
@@ -96,6 +97,8 @@ def _draw_sheet(axes: Axes, task: Task, rows: np.ndarray, labels: np.ndarray) ->
     axes.axis("off")
     axes.set_anchor("NW")
     for line, column, span, label in _names(rows, labels, in_blocks):
+        if in_blocks and column:
+            axes.axvline(column * (SIDE + GAP) - (GAP + 1) / 2, color="0.6", linewidth=0.6)
         middle = column * (SIDE + GAP) + (span * (SIDE + GAP) - GAP) / 2
         below = NAME - 4 if in_blocks else NAME + line * line_height + SIDE + NAME - 5
         axes.text(middle, below, _short(task.class_names[label], span * LETTERS), fontsize=5, ha="center")
@@ -120,10 +123,13 @@ def _draw_histogram(axes: Axes, counts: np.ndarray, names: list[str]) -> None:
         axes.barh(range(len(names)), counts, color=BAR_COLOUR, height=0.75)
         axes.set_yticks(range(len(names)), [_short(name, 2 * LETTERS) for name in names])
         axes.invert_yaxis()
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.set_xlabel("training samples")
         return
     axes.stairs(np.sort(counts)[::-1], fill=True, color=BAR_COLOUR)
     axes.set_xlim(0, len(counts))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("classes, the largest first")
     axes.set_ylabel("training samples")
 

@@ -19,6 +19,21 @@ def missing_files(name: str) -> list[Path]:
     return lacking[0] if all(lacking) else []
 
 
+def missing_by_hand(name: str) -> list[Path]:
+    """Return those of `missing_files` that no download brings: a place is fetched as a whole or not at all."""
+    entry, missing = _entry(name), missing_files(name)
+    if isinstance(entry, EmbeddedTask):
+        return missing
+    fetched = [folder_of(entry, download.place) for download in entry.downloads]
+    return [path for path in missing if not any(path.is_relative_to(folder) for folder in fetched)]
+
+
+def require_fetchable(name: str) -> None:
+    """Check that a task is here, or that downloads bring it; raise `UserError` with what to do if neither is so."""
+    if missing_by_hand(name):
+        raise UserError(how_to_get(name))
+
+
 def find_layout(entry: TaskEntry) -> Layout:
     """Return the first layout of a data set that is on disk; its first of all if none is."""
     layouts = list(entry.layouts.values())

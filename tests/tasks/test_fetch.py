@@ -137,6 +137,20 @@ def test_a_data_set_with_a_gate_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "data").exists()
 
 
+def test_what_is_by_hand_is_asked_for_before_the_rest_is_fetched(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = plugins.tasks()["toy"].model_dump() | {"access": "Ask the keeper."}
+    values["layouts"]["usual"]["tests"]["test"] |= {"place": "gated", "needs": ["vault"]}
+    monkeypatch.setattr(plugins, "tasks", lambda: {"toy": TaskEntry.model_validate(values)})
+    with pytest.raises(UserError, match="to get it: Ask the keeper"):
+        fetch_task("toy")
+    assert not servers[0].requests
+    Path("data/tasks/gated/vault").mkdir(parents=True)
+    fetch_task("toy")
+    assert not missing_files("toy")
+
+
 def test_a_disk_without_room_is_found_before_anything_is_fetched(
     servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
