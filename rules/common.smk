@@ -50,6 +50,7 @@ wildcard_constraints:
     task="[^/]+",
 
 
+@cache
 def code_of(*files):
     """Hash source files of the project and what they import."""
     return code_hash([Path(workflow.basedir, file) for file in files])

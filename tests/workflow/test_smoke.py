@@ -49,6 +49,7 @@ def test_every_output_of_the_contract_is_there(finished):
         "figures/spectrum_scatter.png",
         "figures/noise/emoji/swap-20.png",
         "figures/noise/emoji/symmetric-20.pdf",
+        "figures/tasks/handwritten-digits.png",
         "report/index.html",
     ]:
         assert (results / path).stat().st_size > 0, path
