@@ -52,11 +52,13 @@ def how_to_get(name: str) -> str:
         return f"task '{name}' is not on disk: {lacking[0]} is missing. Restore it: git checkout -- data/embedded"
     first, more = lacking[0], f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
     by_hand = f"\n  to get it: {entry.access}" if entry.access else ""
-    fetched = f"\n  to fetch it: nml data fetch {name}" if entry.downloads else ""
+    rest = "then, for the rest" if missing_by_hand(name) else "to fetch it"
+    fetched = f"\n  {rest}: nml data fetch {name}" if entry.downloads else ""
+    steps = by_hand + fetched if missing_by_hand(name) else fetched + by_hand
     others = [f"\n  or, as {key}: {layout.access}" for key, layout in entry.layouts.items() if layout.access]
     return (
         f"task '{name}' ({entry.title}) is not on disk: {first} is missing{more}.\n"
-        f"  licence: {entry.licence}\n  size: {entry.size}{fetched}{by_hand}{''.join(others)}\n"
+        f"  licence: {entry.licence}\n  size: {entry.size}{steps}{''.join(others)}\n"
         f"  If it is on this disk already, say where in {plugins.PATHS_FILE}, as `{entry.place}: /its/folder`."
     )
 

@@ -143,7 +143,7 @@ def test_what_is_by_hand_is_asked_for_before_the_rest_is_fetched(
     values = plugins.tasks()["toy"].model_dump() | {"access": "Ask the keeper."}
     values["layouts"]["usual"]["tests"]["test"] |= {"place": "gated", "needs": ["vault"]}
     monkeypatch.setattr(plugins, "tasks", lambda: {"toy": TaskEntry.model_validate(values)})
-    with pytest.raises(UserError, match="to get it: Ask the keeper"):
+    with pytest.raises(UserError, match=r"to get it: Ask the keeper\.\n  then, for the rest: nml data fetch toy"):
         fetch_task("toy")
     assert not servers[0].requests
     Path("data/tasks/gated/vault").mkdir(parents=True)
