@@ -14,6 +14,7 @@ report: "report/workflow.rst"
 include: "rules/common.smk"
 include: "rules/corpora.smk"
 include: "rules/noise.smk"
+include: "rules/tasks.smk"
 include: "rules/pretraining.smk"
 include: "rules/tuning.smk"
 include: "rules/reporting.smk"
@@ -21,6 +22,7 @@ include: "rules/reporting.smk"
 
 onstart:
     hold_workflow_lock()
+    require_data(workflow.dag.needrun_jobs())
 
 
 rule all:

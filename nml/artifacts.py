@@ -1,5 +1,6 @@
 """Files that are either whole or absent: every writer goes through a temporary name and a rename."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -32,6 +33,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold a lock file beside `path`, after any other process that holds it. The kernel frees it, however one ends."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_text(path: str | Path, text: str) -> None:

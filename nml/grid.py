@@ -11,6 +11,7 @@ from nml.errors import UserError
 CLEAN = "clean"
 UNTRAINED = "untrained"
 _NOISE = re.compile(r"(?P<kind>[a-z][a-z-]*?)-(?P<percent>\d+(\.\d+)?)")
+_TASK = re.compile(r"(?P<name>[^/+@]+)(\+(?P<noise>[^/+@]+-\d[^/+@]*))?(@(?P<fraction>[1-9]\d?))?")
 _ADDRESS = re.compile(r"(?P<corpus>[^/]+)/(?P<recipe>[^/]+)/(?P<noise>[^/]+)/s(?P<seed>0|[1-9]\d*)")
 
 
@@ -77,6 +78,32 @@ class Encoder:
             "noise_percent": float(self.noise.percent),
             "pretrain_seed": self.seed,
         }
+
+
+@dataclass(frozen=True, order=True)
+class TaskAddress:
+    """A downstream task: its name in the catalogue, its label noise, and the percent of its training split.
+
+    The noise is in the training and validation labels; the test labels stay clean.
+    """
+
+    name: str
+    noise: Noise = Noise()
+    fraction: int = 100
+
+    def __str__(self) -> str:
+        noise = f"+{self.noise}" if self.noise.percent else ""
+        return self.name + noise + (f"@{self.fraction}" if self.fraction < 100 else "")
+
+    @classmethod
+    def parse(cls, text: str) -> TaskAddress:
+        """Read `<name>[+<noise>][@<percent>]`, such as `cifar10`, `cifar10+symmetric-20` or `cifar10@25`."""
+        if not (match := _TASK.fullmatch(text)):
+            raise UserError(
+                f"task '{text}' is not <name>[+<kind of noise>-<percent>][@<whole percent of the training split>], "
+                "for example 'cifar10', 'cifar10+symmetric-20' or 'cifar10@25'."
+            )
+        return cls(match["name"], Noise.parse(match["noise"] or CLEAN), int(match["fraction"] or 100))
 
 
 def encoder_dir(encoder: Encoder | str) -> PurePosixPath:

@@ -12,21 +12,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from nml.errors import UserError
 
+if TYPE_CHECKING:
+    from nml.task_entries import EmbeddedTask, TaskEntry
+
 PACKAGE = Path(__file__).parent
 METHODS, NOISE_KINDS, ARCHITECTURES = "tuning/methods", "noise/kinds", "pretraining/architectures"
+READERS = "tasks/readers"
 """The folder of each stage's plug-ins, below the package."""
 RECIPES = "pretraining/recipes"
 """The folder of the shipped recipes, one YAML file each, below the package."""
 LIBRARIES = {"timm": "supervised", "torchvision": "supervised", "open_clip": "contrastive"}
 """Libraries whose models are architectures by the name `<library>/<model>`, and the objective that they serve."""
 PATHS_FILE = Path("data/paths.yaml")
-"""Optional, one a machine: where corpora lie that are not at the catalogue's path."""
+"""Optional, one a machine: where corpora and data sets of tasks lie that are not at the catalogue's path."""
+TASKS_FOLDER = "data/tasks"
+"""Where the real data sets of tasks lie, each in a folder named as its place."""
 HEADS = ("linear", "mlp", "residual-mlp", "own")
 """Heads of trained methods (see `nml.tuning.heads`); with `own`, the method's file defines it."""
 COMMON_PARAMETERS = ("learning_rate", "weight_decay", "epochs", "batch_size")
@@ -159,6 +165,11 @@ def noise_kinds() -> dict[str, dict[str, Any]]:
     return _declarations(PACKAGE / NOISE_KINDS, _noise_kind_problem)
 
 
+def task_noise_kinds() -> list[str]:
+    """Return the noise kinds that the labels of any task can have: groups of classes are known of corpora alone."""
+    return [name for name, own in noise_kinds().items() if own["CORRUPTS"] == "labels" and not own.get("GROUPS")]
+
+
 @cache
 def architectures() -> dict[str, dict[str, Any]]:
     """Return the architectures by name; `OBJECTIVE` says which recipes each serves."""
@@ -197,17 +208,21 @@ def corpora() -> dict[str, dict[str, Any]]:
     UserError
         If `PATHS_FILE` does not map names of corpora to paths.
     """
-    entries = yaml.safe_load((PACKAGE / "corpora" / "catalogue.yaml").read_text(encoding="utf-8"))
+    entries = _corpus_entries()
     for name, path in _paths_elsewhere().items():
-        if "path" not in entries.get(name, {}):
-            known = [name for name, entry in entries.items() if "path" in entry]
-            meant = nearest(str(name), known)
-            hint = f" (did you mean '{meant}'?)" if meant else ""
-            raise UserError(
-                f"{PATHS_FILE}: there is no corpus '{name}' with a path{hint}; allowed: {', '.join(known)}."
-            )
-        entries[name]["path"] = path
+        if "path" in entries.get(name, {}):
+            entries[name]["path"] = path
     return entries
+
+
+def _corpus_entries() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((PACKAGE / "corpora" / "catalogue.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def _corpus_paths() -> dict[str, str]:
+    """Return the folders of the corpora as the catalogue has them."""
+    return {name: entry["path"] for name, entry in _corpus_entries().items() if "path" in entry}
 
 
 def _paths_elsewhere() -> dict[str, str]:
@@ -218,14 +233,59 @@ def _paths_elsewhere() -> dict[str, str]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{PATHS_FILE} cannot be read as YAML: {error}") from None
     if not isinstance(paths, dict) or not all(isinstance(path, str) for path in paths.values()):
-        raise UserError(f"{PATHS_FILE} must have a line `<corpus>: <folder>` for each corpus that lies elsewhere.")
+        raise UserError(f"{PATHS_FILE} must have a line `<name>: <folder>` for each data set that lies elsewhere.")
+    known = [*_corpus_paths(), *_places()]
+    for name in paths:
+        if name not in known:
+            meant = nearest(str(name), known)
+            hint = f" (did you mean '{meant}'?)" if meant else ""
+            raise UserError(
+                f"{PATHS_FILE}: there is no corpus or data set '{name}' with a path{hint}; allowed: {', '.join(known)}."
+            )
     return paths
 
 
 @cache
-def tasks() -> dict[str, dict[str, Any]]:
-    """Return the task catalogue, `nml/tasks/catalogue.yaml`."""
-    return yaml.safe_load((PACKAGE / "tasks" / "catalogue.yaml").read_text(encoding="utf-8"))
+def task_readers() -> dict[str, dict[str, Any]]:
+    """Return the readers of tasks by name; `OPTIONS` maps what each is told to the default, None where it must be."""
+    return _declarations(PACKAGE / READERS, lambda name, literals: _lacks(literals, "OPTIONS", dict))
+
+
+@cache
+def tasks() -> "dict[str, EmbeddedTask | TaskEntry]":
+    """Return the task catalogue, `nml/tasks/catalogue.yaml`.
+
+    Raises
+    ------
+    UserError
+        If an entry is wrong; it names the entry and the key.
+    """
+    return read_tasks(PACKAGE / "tasks" / "catalogue.yaml")
+
+
+def read_tasks(file: Path) -> "dict[str, EmbeddedTask | TaskEntry]":
+    """Return a task catalogue in its typed form; raise what `tasks` does."""
+    # Only here: pydantic takes longer to import than all else that this module needs.
+    from nml.task_entries import check_entries
+
+    try:
+        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read as YAML: {error}") from None
+    readers = {name: literals["OPTIONS"] for name, literals in task_readers().items()}
+    return check_entries(entries, readers, str(file))
+
+
+def place_of(name: str) -> Path:
+    """Return the folder of a place: where `PATHS_FILE` says, else a corpus' own, else below `TASKS_FOLDER`."""
+    if name in (elsewhere := _paths_elsewhere()):
+        return Path(elsewhere[name])
+    return Path(_corpus_paths().get(name, f"{TASKS_FOLDER}/{name}"))
+
+
+def _places() -> list[str]:
+    entries = tasks().values()
+    return sorted({place for entry in entries if hasattr(entry, "places") for place in entry.places})
 
 
 def read_literals(path: Path) -> dict[str, Any]:

@@ -11,11 +11,14 @@ from nml import plugins
 from nml.codehash import code_hash
 from nml.config.load import check_config
 from nml.config.references import SUPERVISION
-from nml.corpora.catalogue import classes_file, groups_of
+from nml.corpora.catalogue import classes_file, groups_of, open_corpus
 from nml.corpora.class_names import read_names
 from nml.errors import UserError
-from nml.grid import CLEAN, Noise, cell_path, spectrum_path
-from nml.config.grid import encoders_of, pictured_noises
+from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
+from nml.task_entries import EmbeddedTask, readers_of
+from nml.tasks.class_lists import class_names
+from nml.tasks.places import require_fetchable
+from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 
 try:
     CONFIG = check_config(config, source=", ".join(map(str, workflow.configfiles)) or "the configuration")
@@ -30,6 +33,8 @@ ENCODERS = encoders_of(CONFIG)
 CELLS = [str(cell_path(e, task, method)) for e in ENCODERS for task in CONFIG.tasks for method in METHODS]
 PREDICTIONS = [cell.removesuffix(".parquet") + ".predictions.parquet" for cell in CELLS]
 SPECTRA = [str(spectrum_path(e, task)) for e in ENCODERS for task in CONFIG.tasks]
+# Pictures are of the data sets; the noise that a configuration adds to their labels is not shown.
+TASK_PICTURES = [f"results/figures/tasks/{task}.png" for task in data_sets_of(CONFIG)]
 NOISE_PICTURES = [f"results/figures/noise/{corpus}/{noise}.png" for corpus, noise in pictured_noises(CONFIG)]
 # Keys of a catalogue entry that do not change what is read of the data. Class names and groups are looked up by their
 # values, so that one more column of their table changes nothing.
@@ -48,6 +53,7 @@ wildcard_constraints:
     task="[^/]+",
 
 
+@cache
 def code_of(*files):
     """Hash source files of the project and what they import."""
     return code_hash([Path(workflow.basedir, file) for file in files])
@@ -114,9 +120,33 @@ def validation_templates(wildcards):
     return corpus_entry(validation_corpus(wildcards)).get("templates", [])
 
 
+def task_of(wildcards):
+    """Return what a target's path says of its task."""
+    try:
+        task = TaskAddress.parse(wildcards.task)
+    except UserError as error:
+        raise WorkflowError(str(error))
+    if task.fraction < 100:
+        raise WorkflowError(f"'{task}' has no cell of its own: parts of a training split are rows of the whole task's.")
+    return task
+
+
+def task_entry(wildcards):
+    return lookup(plugins.tasks(), task_of(wildcards).name, "task in nml/tasks/catalogue.yaml")
+
+
+@cache
+def described_task(name):
+    """Hash what a task holds: of a real data set, what the catalogue says, since it need not be on disk yet."""
+    entry = plugins.tasks()[name]
+    if isinstance(entry, EmbeddedTask):
+        return described(entry.model_dump(), names_in(Path(entry.path, "classnames.txt")))
+    return hashed(entry.model_dump(include={"classes", "tests", "layouts"}), class_names(entry))
+
+
 def task_data(wildcards):
-    entry = lookup(plugins.tasks(), wildcards.task, "task in nml/tasks/catalogue.yaml")
-    return described(entry, names_in(Path(entry["path"], "classnames.txt")))
+    task_entry(wildcards)
+    return described_task(task_of(wildcards).name)
 
 
 def recipe_json(wildcards):
@@ -141,8 +171,15 @@ def architecture_file(recipe):
     return plugins.architecture_file(architecture)
 
 
-def task_info(wildcards):
-    return f"{lookup(plugins.tasks(), wildcards.task, 'task in nml/tasks/catalogue.yaml')['path']}/info.json"
+def data_marker(task):
+    """Return the file that is there when a task's data is."""
+    entry = plugins.tasks()[task]
+    return f"{entry.path}/info.json" if isinstance(entry, EmbeddedTask) else f"results/tasks/{task}/ready.json"
+
+
+def task_marker(wildcards):
+    task_entry(wildcards)
+    return data_marker(task_of(wildcards).name)
 
 
 def noise_groups(wildcards):
@@ -172,7 +209,26 @@ def noise_code(wildcards):
 
 
 def features_code(wildcards):
-    return code_of("nml/features/extract.py", architecture_file(wildcards.encoder.split("/")[1]))
+    return code_of("nml/features/extract.py", *features_files(wildcards))
+
+
+def features_files(wildcards):
+    """Return what reads a task and builds an encoder, which jobs load by name."""
+    readers = [plugins.source_file(plugins.READERS, name) for name in readers_of(task_entry(wildcards))]
+    return [architecture_file(wildcards.encoder.split("/")[1]), *readers]
+
+
+def tune_code(wildcards):
+    return code("tune", *method_files(HEAD_METHODS), *task_noise_files(wildcards))
+
+
+def task_noise_files(wildcards):
+    noise = task_of(wildcards).noise
+    return [plugins.source_file("noise/kinds", noise.kind)] if noise.percent else []
+
+
+def task_noise_seed(wildcards):
+    return CONFIG.noise_seed if task_of(wildcards).noise.percent else None
 
 
 def method_files(methods):
@@ -185,8 +241,18 @@ def hyperparameters(wildcards):
 
 
 def tune_encoder_code(wildcards):
-    architecture = architecture_file(wildcards.encoder.split("/")[1])
-    return code("tune_encoder", architecture, *method_files([wildcards.method]))
+    by_name = [*features_files(wildcards), *method_files([wildcards.method]), *task_noise_files(wildcards)]
+    return code("tune_encoder", *by_name)
+
+
+def require_data(jobs):
+    """Stop before the first job if the data of one of them must be had by hand; the error says how."""
+    checks = {"fetch_task": require_fetchable, "index_corpus": open_corpus}
+    for rule, name in sorted((job.rule.name, *job.wildcards) for job in jobs if job.rule.name in checks):
+        try:
+            checks[rule](name)
+        except UserError as error:
+            raise WorkflowError(str(error))
 
 
 def hold_workflow_lock():

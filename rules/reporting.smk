@@ -56,6 +56,7 @@ rule write_report:
         tables=rules.build_tables.output.parquet,
         figures=rules.draw_figures.output.png,
         noise=NOISE_PICTURES,
+        tasks=TASK_PICTURES,
     output:
         report("results/report/index.html", caption="../report/report.rst", category="Report"),
     log:

@@ -3,7 +3,7 @@
 rule tune:
     input:
         model="results/encoders/{encoder}/model.safetensors",
-        info=ancient(task_info),
+        data=ancient(task_marker),
     output:
         cells=expand("results/cells/{{encoder}}/{{task}}/{method}.parquet", method=HEAD_METHODS),
         predictions=expand("results/cells/{{encoder}}/{{task}}/{method}.predictions.parquet", method=HEAD_METHODS),
@@ -20,9 +20,10 @@ rule tune:
         views=CONFIG.views,
         data=task_data,
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
-        features="results/features/{encoder}/{task}",
+        features=lambda wildcards: f"results/features/{wildcards.encoder}/{task_of(wildcards).name}",
         features_code=features_code,
-        code=code("tune", *method_files(HEAD_METHODS)),
+        noise_seed=task_noise_seed,
+        code=tune_code,
     conda:
         "../envs/environment.yaml"
     script:
@@ -33,7 +34,7 @@ rule tune:
 rule tune_encoder:
     input:
         model="results/encoders/{encoder}/model.safetensors",
-        info=ancient(task_info),
+        data=ancient(task_marker),
     output:
         cell="results/cells/{encoder}/{task}/{method}.parquet",
         predictions="results/cells/{encoder}/{task}/{method}.predictions.parquet",
@@ -49,6 +50,7 @@ rule tune_encoder:
         data=task_data,
         # Not a declared output, so that it survives a kill and the next try resumes from it.
         progress="results/progress/tuning/{encoder}/{task}/{method}",
+        noise_seed=task_noise_seed,
         code=tune_encoder_code,
     resources:
         gpu=1,

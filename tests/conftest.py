@@ -15,6 +15,7 @@ from PIL import Image
 from nml import plugins
 from nml.artifacts import read_json, sha256_file
 from nml.noise.overlay import Changes, read_overlay
+from nml.task_entries import EmbeddedTask
 
 # The same examples on every machine, however busy it is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -114,7 +115,7 @@ def tiny_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shard: Call
         (folder / split / "nshards.txt").write_text("1\n")
         splits[split] = {f"{split}/0.tar.gz": count}
     describe(folder, splits)
-    entry = {"path": str(folder), "tests": {"test": "id", "test-far": "ood"}}
+    entry = EmbeddedTask(path=str(folder), tests={"test": "id", "test-far": "ood"})
     monkeypatch.setattr(plugins, "tasks", lambda: {"tiny-domains": entry})
     return folder
 

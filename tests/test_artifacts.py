@@ -1,12 +1,14 @@
 """Files are whole or absent, and equal content gives equal bytes."""
 
 import hashlib
+import threading
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from nml.artifacts import atomic_path, read_json, sha256_file, write_json, write_parquet, write_text
+from nml.artifacts import atomic_path, locked, read_json, sha256_file, write_json, write_parquet, write_text
 
 
 def fail_half_way(path: Path) -> None:
@@ -60,3 +62,20 @@ def test_json_keeps_the_order_and_the_letters(tmp_path: Path) -> None:
 def test_the_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"bytes")
     assert sha256_file(tmp_path / "file") == hashlib.sha256(b"bytes").hexdigest()
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    events: list[str] = []
+
+    def work() -> None:
+        with locked(tmp_path / "deep/file"):
+            events.append("in")
+            time.sleep(0.01)
+            events.append("out")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert events == ["in", "out"] * 4

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nml.errors import UserError
-from nml.grid import Encoder, Noise, cell_path, encoder_dir, features_dir, spectrum_path
+from nml.grid import Encoder, Noise, TaskAddress, cell_path, encoder_dir, features_dir, spectrum_path
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]*", fullmatch=True)
 KINDS = st.from_regex(r"[a-z]([a-z-]*[a-z])?", fullmatch=True)
@@ -40,6 +40,24 @@ def test_known_noises(text: str, kind: str, percent: float) -> None:
 def test_what_is_no_noise_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"is not an address\. Allowed: .* for example 'symmetric-20'"):
         Noise.parse(text)
+
+
+@given(st.builds(TaskAddress, NAMES, NOISES.filter(lambda noise: noise.kind != "untrained"), st.integers(1, 100)))
+def test_a_task_is_read_back_as_it_was_written(task: TaskAddress) -> None:
+    assert TaskAddress.parse(str(task)) == task
+
+
+def test_known_tasks() -> None:
+    assert TaskAddress.parse("cifar10") == TaskAddress("cifar10", Noise(), 100)
+    assert TaskAddress.parse("dtd+symmetric-2.5@10") == TaskAddress("dtd", Noise("symmetric", 2.5), 10)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a/b", "a+", "a+clean", "a+untrained", "a@", "a@0", "a@100", "a@2.5", "a@05", "a@10+symmetric-5", "+b"]
+)
+def test_what_is_no_task_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"is not <name>|is not an address"):
+        TaskAddress.parse(text)
 
 
 @pytest.mark.parametrize("address", ["", "emoji/resnet-mini/clean", "emoji/resnet-mini/clean/0", "a/b/c/clean/s0"])

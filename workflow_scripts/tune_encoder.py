@@ -8,7 +8,7 @@ from nml.artifacts import write_json, write_parquet
 from nml.devices import limit_threads
 from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA
 from nml.evaluation.evaluate_encoder import evaluate_encoder
-from nml.grid import Encoder
+from nml.grid import Encoder, TaskAddress
 from nml.jobs import job
 from nml.seeds import derive_seed
 from nml.tuning.whitebox import open_tuning
@@ -18,16 +18,16 @@ with job(snakemake):
     limit_threads(snakemake.threads)
     encoder = Encoder.parse(wildcards.encoder)
     progress = Path(params.progress)
-    run = open_tuning(
-        str(encoder), wildcards.task, wildcards.method, json.loads(params.hyperparameters), progress, params.code
-    )
+    task, values = TaskAddress.parse(wildcards.task), json.loads(params.hyperparameters)
+    run = open_tuning(str(encoder), str(task), wildcards.method, values, progress, params.code, params.noise_seed)
     # The seeds of rule tune, so that a head starts as that of a linear probe of this task does.
-    seeds = {
-        seed: derive_seed(encoder.recipe, f"s{encoder.seed}", wildcards.task, seed) for seed in range(params.seeds)
-    }
+    seeds = {seed: derive_seed(encoder.recipe, f"s{encoder.seed}", task.name, seed) for seed in range(params.seeds)}
     result = evaluate_encoder(run, seeds, encoder.identity(), params.fractions)
     path = Path(snakemake.output.cell)
     write_parquet(path, result.cells, CELL_SCHEMA)
     write_parquet(path.with_suffix(".predictions.parquet"), result.predictions, PREDICTIONS_SCHEMA)
-    write_json(path.with_suffix(".meta.json"), result.metadata)
+    about = {"split_variant": run.images.variant}
+    if task.noise.percent:
+        about["label_noise"] = {"noise": str(task.noise), "seed": params.noise_seed}
+    write_json(path.with_suffix(".meta.json"), result.metadata | about)
     shutil.rmtree(progress, ignore_errors=True)

@@ -10,6 +10,7 @@ with job(snakemake):
         tables_dir=Path(snakemake.input.tables[0]).parent,
         figures_dir=Path(snakemake.input.figures[0]).parent,
         noise_pictures=snakemake.input.noise,
+        task_pictures=snakemake.input.tasks,
         out_file=Path(snakemake.output[0]),
         title=snakemake.params.title,
     )

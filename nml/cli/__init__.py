@@ -17,7 +17,7 @@ Look at a study: what its configuration asks for, what is done, and what came ou
 
 These commands read files in the current folder, and need no GPU; only `nml plan --measure` trains, for some seconds.
 The work itself is done by Snakemake: `snakemake` runs config.yaml, `snakemake --configfile presets/smoke.yaml` another
-configuration, and `nml data index` calls it too."""
+configuration, and `nml data index` calls it too. The network is used by `nml data fetch` alone."""
 
 _EXAMPLES = {
     "plan": """\
@@ -40,6 +40,8 @@ _EXAMPLES = {
   nml export imagenet1k/resnet50-torchvision-v1/clean/s0 exported/resnet50 --layout timm""",
     "data": """\
   nml data
+  nml data list --json
+  nml data fetch cifar10 svhn
   nml data index imagenet1k
   nml data verify
   nml data verify emoji""",
@@ -88,12 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "action",
         nargs="?",
-        choices=("list", "index", "verify"),
+        choices=("list", "fetch", "index", "verify"),
         default="list",
-        help="list: what is here (default); index: let Snakemake index these corpora; "
-        "verify: compare shards, index and noise with their SHA-256 when made",
+        help="list: what is here (default); fetch: get the data of these tasks, or say how it is had; index: let "
+        "Snakemake index these corpora; verify: compare shards, index and noise with their SHA-256 when made",
     )
-    data.add_argument("corpora", nargs="*", metavar="CORPUS", help="verify: only these; default: all that are indexed")
+    data.add_argument("names", nargs="*", metavar="NAME", help="verify: only these; default: all that are indexed")
+    data.add_argument("--json", action="store_true", help="list: as JSON instead of a table")
     return parser
 
 

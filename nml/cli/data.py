@@ -1,20 +1,18 @@
 """`nml data`: the corpora and tasks of the catalogues, and whether they are on this disk and unchanged."""
 
 import argparse
+import json
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from rich.filesize import decimal
 
 from nml import plugins
-from nml.artifacts import read_json
 from nml.cli.console import console, table
-from nml.corpora.catalogue import find_shards, open_corpus
+from nml.cli.data_sets import COLUMNS, data_sets
+from nml.corpora.catalogue import open_corpus
 from nml.corpora.verify import verify_corpus
 from nml.errors import UserError
 
@@ -22,13 +20,15 @@ CORPORA = Path("results/corpora")
 
 
 def run(options: argparse.Namespace) -> None:
-    """List the catalogues, index corpora, or verify them, their noise and what was made of both."""
+    """List the catalogues, fetch tasks, index corpora, or verify them, their noise and what was made of both."""
     if options.action == "index":
-        _index(options.corpora)
+        _index(options.names)
     elif options.action == "verify":
-        _verify(options.corpora)
+        _verify(options.names)
+    elif options.action == "fetch":
+        _fetch(options.names)
     else:
-        _list()
+        _list(options.json)
 
 
 def _index(names: list[str]) -> None:
@@ -80,48 +80,49 @@ def _wrong_with(name: str) -> Iterator[str]:
             print(f"{what}: as it was made")
 
 
-def _list() -> None:
-    """Print one row for each corpus and task."""
-    made = table("name", "kind", "group", "state", "size", "samples", "licence", numbers=("size",))
-    for name, entry in plugins.corpora().items():
-        made.add_row(name, "corpus", "pre-training", *_describe_corpus(entry))
-    for name, entry in plugins.tasks().items():
-        made.add_row(name, "task", ", ".join(dict.fromkeys(entry["tests"].values())), *_describe(Path(entry["path"])))
+def _fetch(names: list[str]) -> None:
+    """Get the data of tasks, one after the other; what fails does not stop the others."""
+    # Only here, because the list needs no network.
+    from nml.tasks.fetch import fetch_task
+
+    if not names:
+        raise UserError("say which task to fetch; `nml data` lists them. For example: nml data fetch cifar10")
+    for name in names:
+        _require_task(name)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    problems = []
+    for name in names:
+        try:
+            print(f"{name}: in {fetch_task(name)['folder']}")
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("\n".join(problems))
+
+
+def _require_task(name: str) -> None:
+    if name in plugins.tasks():
+        return
+    if name in plugins.corpora():
+        # Its error says how it is had.
+        open_corpus(name)
+        raise UserError(f"the corpus '{name}' is here already; only tasks are fetched.")
+    meant = plugins.nearest(name, plugins.tasks())
+    hint = f" Did you mean '{meant}'?" if meant else ""
+    raise UserError(f"there is no task '{name}' in nml/tasks/catalogue.yaml.{hint} `nml data` lists them.")
+
+
+def _list(as_json: bool) -> None:
+    """Print one row for each corpus and task, as a table or as a JSON list of objects."""
+    rows = list(data_sets())
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    made = table(*COLUMNS, numbers=("size",))
+    for row in rows:
+        made.add_row(*(row[column] for column in COLUMNS))
     console().print(made)
     console().print(
-        f"\nWhere a corpus lies elsewhere on this machine, write {plugins.PATHS_FILE}: `imagenet1k: /its/folder`."
+        "\nWhat must be had by hand, and how: nml data fetch NAME.\n"
+        f"Where a data set lies elsewhere on this machine, write {plugins.PATHS_FILE}: `imagenet1k: /its/folder`."
     )
-
-
-def _describe_corpus(entry: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Return a corpus' state, size, samples and licence: as found on disk if it lists itself, else as expected."""
-    expected = (entry["size"], entry["samples"], entry["licence"])
-    if "pool" in entry:
-        members = {name: _is_here(plugins.corpora()[name]) for name in entry["pool"]}
-        absent = [name for name, here in members.items() if not here]
-        return f"lacks {', '.join(absent)}" if absent else f"here: {', '.join(members)}", *expected
-    if (Path(entry["path"]) / "info.json").is_file():
-        return _describe(Path(entry["path"]))
-    return "here" if _is_here(entry) else f"missing; from {entry['source']}", *expected
-
-
-def _is_here(entry: dict[str, Any]) -> bool:
-    if "pool" in entry:
-        return all(_is_here(plugins.corpora()[name]) for name in entry["pool"])
-    return all(found for split, found in find_shards(entry).items() if split in entry)
-
-
-def _describe(path: Path) -> tuple[str, str, str, str]:
-    """Return a data set's state, size on disk, samples in each split, and licence."""
-    if not (path / "info.json").is_file():
-        return f"missing from {path}", "", "", ""
-    info = read_json(path / "info.json")
-    samples = ", ".join(f"{split} {content['samples']:,}" for split, content in info["splits"].items())
-    size = decimal(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
-    return _state(path, info), size, samples, info.get("licence", "not stated")
-
-
-def _state(path: Path, info: dict[str, Any]) -> str:
-    listed = [shard["file"] for split in info["splits"].values() for shard in split["shards"]]
-    absent = sum(not (path / file).is_file() for file in listed)
-    return f"lacks {absent} of {len(listed)} shards" if absent else "here"

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nml import plugins
-from nml.config.grid import encoders_of, pictured_noises
+from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 from nml.config.schema import Config
 from nml.grid import Encoder, Noise, cell_path, encoder_dir, spectrum_path
 from nml.reporting.labels import FIGURES, TABLES
+from nml.task_entries import TaskEntry
 
 # The rules of each stage, in the order of the data's flow.
 STAGES = {
     "index": ("index_corpus",),
     "noise": ("inject_noise", "draw_noise"),
     "pretraining": ("pretrain", "initialise_encoder"),
+    "tasks": ("fetch_task", "draw_tasks"),
     "features, tuning, spectra": ("tune", "tune_encoder"),
     "reporting": ("build_tables", "draw_figures", "write_report"),
 }
@@ -43,6 +45,8 @@ def jobs_of(config: Config) -> list[Job]:
     pairs = [(encoder, task) for encoder in encoders for task in config.tasks]
     corpora = dict.fromkeys(family.corpus for family in config.pretraining)
     noises = dict.fromkeys(f"{encoder.corpus}/{encoder.noise}" for encoder in encoders if encoder.is_trained)
+    tasks = data_sets_of(config)
+    real = [task for task in tasks if isinstance(plugins.tasks()[task], TaskEntry)]
     return [
         *(_job("index_corpus", name, f"results/corpora/{name}", "index.parquet", "manifest.json") for name in corpora),
         *(
@@ -51,6 +55,8 @@ def jobs_of(config: Config) -> list[Job]:
         ),
         *(_picture_job(corpus, noise) for corpus, noise in pictured_noises(config)),
         *map(_encoder_job, encoders),
+        *(_job("fetch_task", name, f"results/tasks/{name}", "ready.json") for name in real),
+        _job("draw_tasks", "", "results/figures/tasks", *(f"{name}.png" for name in tasks)),
         *(job for encoder, task in pairs for job in _tuning_jobs(config, encoder, task)),
         _job("build_tables", "", "results/tables", "main.txt", *(f"{name}.parquet" for name in TABLES)),
         _job("draw_figures", "", "results/figures", *(f"{name}.png" for name in FIGURES)),

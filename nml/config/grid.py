@@ -1,7 +1,7 @@
 """The grid that a configuration spans."""
 
 from nml.config.schema import Config
-from nml.grid import UNTRAINED, Encoder, Noise
+from nml.grid import UNTRAINED, Encoder, Noise, TaskAddress
 
 
 def encoders_of(config: Config) -> list[Encoder]:
@@ -14,6 +14,11 @@ def encoders_of(config: Config) -> list[Encoder]:
     ]
     controls = [Encoder(encoder.corpus, encoder.recipe, Noise(UNTRAINED), encoder.seed) for encoder in trained]
     return list(dict.fromkeys([*trained, *controls]))
+
+
+def data_sets_of(config: Config) -> list[str]:
+    """Return the tasks of the catalogue, each once, whatever noise the configuration adds to their labels."""
+    return list(dict.fromkeys(TaskAddress.parse(task).name for task in config.tasks))
 
 
 def pictured_noises(config: Config) -> list[tuple[str, Noise]]:

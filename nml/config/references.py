@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, get_args
 
 from nml import plugins
@@ -9,6 +10,7 @@ from nml.config.problems import Location, Problem, mismatch, one_of
 from nml.config.recipe_checks import recipe_problems
 from nml.config.schema import Config, Method, Pretraining, Watch
 from nml.errors import UserError
+from nml.grid import TaskAddress
 
 # What each objective learns from, so what a noise has to change to matter to it.
 SUPERVISION = {"supervised": "labels", "contrastive": "captions"}
@@ -90,10 +92,29 @@ def _is_possible(kind: str, corpus: str) -> bool:
 
 def _tasks(config: Config) -> Iterator[Problem]:
     for index, task in enumerate(config.tasks):
-        if task not in plugins.tasks():
-            yield one_of(("tasks", index), "the task", task, plugins.tasks())
+        here = ("tasks", index)
+        try:
+            address = TaskAddress.parse(task)
+        except UserError as error:
+            yield Problem(here, str(error), "tasks of the catalogue", "cifar10+symmetric-20")
+            continue
+        if address.name not in plugins.tasks():
+            yield one_of(here, "the task", address.name, plugins.tasks())
         elif task in config.tasks[:index]:
-            yield Problem(("tasks", index), f"the task '{task}' is listed twice.", "each task once", f"[{task}]")
+            yield Problem(here, f"the task '{task}' is listed twice.", "each task once", f"[{task}]")
+        elif address.fraction < 100:
+            given = f"'{task}' is a part of a training split, and parts are rows of the task's own cell."
+            yield Problem(here, given, "tasks with the whole of it", str(replace(address, fraction=100)))
+        elif address.noise.percent:
+            yield from _task_noise(here, address.noise.kind)
+
+
+def _task_noise(here: Location, kind: str) -> Iterator[Problem]:
+    kinds = plugins.noise_kinds()
+    if kind not in kinds:
+        yield one_of(here, "the noise kind", kind, plugins.task_noise_kinds())
+    elif kind not in plugins.task_noise_kinds():
+        yield mismatch(here, f"'{kind}' cannot be done to the labels of a task.", plugins.task_noise_kinds())
 
 
 def _methods(config: Config) -> Iterator[Problem]:

@@ -105,7 +105,7 @@ class Config(Strict):
     recipes: Annotated[dict[Name, Recipe], Field(default_factory=dict, examples=[{"resnet-mini": _RECIPE}])]
     """Pre-training recipes by name; the shipped ones need not be listed."""
     tasks: Annotated[list[str], Field(min_length=1, examples=[["handwritten-digits"]])]
-    """Downstream tasks: names in `nml/tasks/catalogue.yaml`."""
+    """Downstream tasks: names in `nml/tasks/catalogue.yaml`, with label noise as `<name>+symmetric-20`."""
     methods: Annotated[dict[Name, Method], Field(min_length=1, examples=[{"lp": {"learning_rate": 0.1}}])]
     """Tuning methods: names of files in `nml/tuning/methods/` or of variants of them, with their hyper-parameters."""
     fractions: Annotated[tuple[WholePercent, ...], Field(min_length=1, examples=[[10, 25, 50, 75, 100]])] = (100,)

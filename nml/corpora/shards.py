@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import struct
 import tarfile
 import zlib
@@ -13,7 +14,6 @@ from typing import IO, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from webdataset.tariterators import base_plus_ext, group_by_keys
 
 from nml.corpora.content import IMAGE_SUFFIXES, class_folders, images_in
 from nml.errors import UserError
@@ -27,6 +27,8 @@ _CORRUPTION = (
     *(UnidentifiedImageError, Image.DecompressionBombError, OSError, EOFError),
     *(ValueError, SyntaxError, IndexError, struct.error, zlib.error),
 )
+# A key may have folders, but no points after them.
+_NAME = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError)
 
 
@@ -60,7 +62,7 @@ def read_range(shard: Path, start: int = 0, stop: int | None = None) -> Iterator
         As `read_samples` does.
     """
     with damage_named(shard):
-        yield from _read_folder(shard, start, stop) if shard.is_dir() else group_by_keys(_members(shard, start, stop))
+        yield from _read_folder(shard, start, stop) if shard.is_dir() else _grouped(_members(shard, start, stop))
 
 
 def scan_samples(shard: Path, suffixes: Collection[str]) -> Iterator[tuple[dict[str, Any], int]]:
@@ -78,7 +80,7 @@ def scan_samples(shard: Path, suffixes: Collection[str]) -> Iterator[tuple[dict[
             yield from ((sample, NO_OFFSET) for sample in _read_folder(shard, suffixes=suffixes))
             return
         placed = (m | {"data": (m["offset"], m["data"])} for m in _members(shard, suffixes=suffixes))
-        for sample in group_by_keys(placed):
+        for sample in _grouped(placed):
             places = [value[0] for value in sample.values() if isinstance(value, tuple)]
             plain = {name: value[1] if isinstance(value, tuple) else value for name, value in sample.items()}
             yield plain, min(places)
@@ -99,7 +101,7 @@ def damage_named(shard: Path) -> Iterator[None]:
 def _members(
     shard: Path, start: int = 0, stop: int | None = None, suffixes: Collection[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the files in a tar, in the form that webdataset groups into samples, and where each starts."""
+    """Yield the files in a tar, and where each starts."""
     opener = gzip.open if shard.suffix == ".gz" else open
     number, last = -1, None
     with opener(shard, "rb") as stream:
@@ -157,8 +159,27 @@ def sample_at(
 
 def split_name(name: str) -> tuple[str | None, str | None]:
     """Return the key of the sample that a member belongs to, and its suffix in small letters, as webdataset does."""
-    key, suffix = base_plus_ext(name)
-    return key, suffix and suffix.lower()
+    match = _NAME.fullmatch(name)
+    return (match[1], match[2].lower()) if match else (None, None)
+
+
+def _grouped(members: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Put the members that follow each other under one key into a sample, as webdataset does.
+
+    Not by webdataset, which takes two seconds to import, as it imports PyTorch.
+    """
+    sample: dict[str, Any] = {}
+    for member in members:
+        key, suffix = split_name(member["fname"])
+        if key != sample.get("__key__"):
+            if sample:
+                yield sample
+            sample = {"__key__": key, "__url__": member["__url__"]}
+        if suffix in sample:
+            raise ValueError(f"{member['fname']}: duplicate; its sample has a member of this suffix already")
+        sample[suffix] = member["data"]
+    if sample:
+        yield sample
 
 
 def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

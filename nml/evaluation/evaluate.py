@@ -80,7 +80,9 @@ def evaluate(
     )
     choices = _choose(heads, groups, len(seeds))
     order = [head for choice in choices.values() for head in choice.heads]
-    predicted = {name: heads.predict(split.features, order) for name, split in features.tests.items()}
+    predicted = {
+        name: heads.predict(split.features, order, features.allowed.get(name)) for name, split in features.tests.items()
+    }
     results = {}
     for name in entries:
         cell = {**identity, "task": features.task, "method": name}

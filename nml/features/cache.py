@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from nml import encoders
-from nml.artifacts import read_json, sha256_file
+from nml.artifacts import locked, read_json
 from nml.encoders.load import checkpoint_path
 from nml.features.store import TaskFeatures, load_features, save_features, stored_key
 from nml.features.views import SMALLEST_AREA
-from nml.tasks.task import open_task
+from nml.tasks.task import facts, open_task
 
 logger = logging.getLogger("nml")
 
@@ -34,19 +34,19 @@ def cached_features(
     root : the folder that `results/` lies in
     """
     task = open_task(task_name)
-    data = {"data": sha256_file(task.path / "info.json"), "tests": task.test_groups, "classes": len(task.class_names)}
-    key = encoders.identify(address, root) | data | {"code": code, "torch": torch.__version__}
+    key = encoders.identify(address, root) | facts(task) | {"code": code, "torch": torch.__version__}
     if views > 1:
         key |= {"views": views, "smallest_area": _smallest_area(address, root)}
-    if stored_key(folder) == key:
-        logger.info("features of %s under %s are in the cache", task_name, address)
-        return load_features(folder)
-    from nml.features.extract import extract_features
+    # The same task with noise in its labels has the same features: the first of their jobs extracts them.
+    with locked(folder):
+        if stored_key(folder) == key:
+            logger.info("features of %s under %s are in the cache", task_name, address)
+            return load_features(folder)
+        from nml.features.extract import extract_features
 
-    smallest_area = key.get("smallest_area", 1.0)
-    found = extract_features(encoders.load(address, root), task, views, smallest_area)
-    save_features(found, key, folder)
-    return found
+        found = extract_features(encoders.load(address, root), task, views, key.get("smallest_area", 1.0))
+        save_features(found, key, folder)
+        return found
 
 
 def _smallest_area(address: str, root: Path) -> float:

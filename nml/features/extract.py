@@ -6,12 +6,11 @@ from itertools import islice
 import numpy as np
 import torch
 
-from nml.artifacts import read_json
 from nml.encoders import LoadedEncoder
 from nml.features.store import Split, TaskFeatures
 from nml.features.views import view_of
 from nml.progress import Progress
-from nml.tasks.task import Task, read_split
+from nml.tasks.task import Task, list_split, read_split
 
 BATCH_SIZE = 256
 
@@ -29,14 +28,15 @@ def extract_features(encoder: LoadedEncoder, task: Task, views: int = 1, smalles
             augmented = seen
         progress.advance()
     train, validation = splits.pop("train"), splits.pop("val")
-    return TaskFeatures(task.name, len(task.class_names), train, validation, splits, task.test_groups, augmented)
+    about = (task.test_groups, task.allowed, task.variant, augmented)
+    return TaskFeatures(task.name, len(task.class_names), train, validation, splits, *about)
 
 
 def _extract_split(
     encoder: LoadedEncoder, task: Task, split: str, views: int, smallest_area: float
 ) -> tuple[Split, np.ndarray]:
     """Return a split, and the features of all its views, float32 [views, N, D], of which the first are the split's."""
-    count = read_json(task.path / "info.json")["splits"][split]["samples"]
+    count = len(list_split(task, split)[0])
     features, labels, keys = np.empty((views, 0, 0), dtype=np.float32), [], []
     samples = read_split(task, split)
     while batch := list(islice(samples, BATCH_SIZE)):

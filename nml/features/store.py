@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskFeatures:
-    """All splits of a task under one encoder; `groups` names the group (`id`, `ood`, `source`) of each test set.
+    """All splits of a task under one encoder.
 
-    `views` float32 [V, N, D] are all views of the training images where there are several; the first is `train`.
+    `groups` names the group of each test set; `allowed`, for a test set where not all classes occur, the labels that
+    do; `variant` says which training split it is (`nml.tasks.task.Task`). `views` float32 [V, N, D] are all views of
+    the training images where there are several; the first is `train`.
     """
 
     task: str
@@ -36,6 +38,8 @@ class TaskFeatures:
     validation: Split
     tests: dict[str, Split]
     groups: dict[str, str]
+    allowed: dict[str, list[int]] = field(default_factory=dict)
+    variant: str = ""
     views: np.ndarray | None = None
 
 
@@ -52,6 +56,7 @@ def save_features(found: TaskFeatures, key: dict[str, Any], folder: Path) -> Non
         columns["label"] += split.labels.tolist()
     write_parquet(folder / "samples.parquet", columns)
     meta = {"task": found.task, "num_classes": found.num_classes, "groups": found.groups, "key": key}
+    meta |= {"allowed": found.allowed, "variant": found.variant}
     write_json(folder / "meta.json", meta | {"dim": found.train.features.shape[1]})
 
 
@@ -77,7 +82,8 @@ def load_features(folder: Path) -> TaskFeatures:
         for name in dict.fromkeys(split.tolist())
     }
     train, validation = splits.pop("train"), splits.pop("val")
-    return TaskFeatures(meta["task"], meta["num_classes"], train, validation, splits, meta["groups"], views)
+    about = (meta["groups"], meta["allowed"], meta["variant"], views)
+    return TaskFeatures(meta["task"], meta["num_classes"], train, validation, splits, *about)
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

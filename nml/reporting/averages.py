@@ -86,9 +86,12 @@ def results_per_task(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def add_unit(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add `unit`, what an average counts once: the task, or in the group `ood` the task's test domain."""
+    """Add `unit`, what an average counts once: the task, or in the group `ood` the task's test domain.
+
+    So too in `ood+symmetric-20`, the group of the tasks with this noise in their labels.
+    """
     domain = cells["task"] + "/" + cells["test_set"]
-    return cells.assign(unit=domain.where(cells["group"] == "ood", cells["task"]))
+    return cells.assign(unit=domain.where(cells["group"].str.split("+").str[0] == "ood", cells["task"]))
 
 
 def _weighted(cells: pd.DataFrame) -> pd.DataFrame:

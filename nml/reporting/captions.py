@@ -74,6 +74,12 @@ NOISE_CAPTION = (
 )
 
 
+TASK_CAPTION = (
+    "The training data of each task. Left: samples of every class, or of classes spread evenly over all; right: how "
+    "many samples each class has. What a configuration adds, noise in the labels or parts of the data, is not shown."
+)
+
+
 def seed_counts(averages: pd.DataFrame) -> dict[str, int]:
     """Return the fewest `pretrain_seeds` and `tuning_seeds` behind an average of a trained encoder.
 

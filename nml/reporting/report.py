@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nml.artifacts import write_text
 from nml.errors import UserError
 from nml.grid import Encoder, Noise, cell_path
-from nml.reporting.captions import FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, seed_counts, seeds_note
+from nml.reporting.captions import FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, TASK_CAPTION, seed_counts, seeds_note
 from nml.reporting.labels import FIGURES, TABLES, method_label, method_rank
 from nml.reporting.layout import SHOW, show_headline
 from nml.reporting.reading import ENCODER
@@ -26,6 +26,7 @@ def write_report(
     out_file: str | Path,
     title: str,
     noise_pictures: Sequence[str | Path] = (),
+    task_pictures: Sequence[str | Path] = (),
 ) -> None:
     """Write the report of a run as one self-contained HTML file; equal inputs give equal bytes.
 
@@ -40,6 +41,8 @@ def write_report(
         The heading, such as the name of the configuration.
     noise_pictures
         PNGs of `nml.noise.pictures`, each with its PDF beside it.
+    task_pictures
+        PNGs of `nml.tasks.pictures`.
 
     Raises
     ------
@@ -68,6 +71,8 @@ def write_report(
         figures=list(_figures(Path(figures_dir), out_file)),
         noise_pictures=[_noise_picture(Path(png), out_file) for png in noise_pictures],
         noise_caption=NOISE_CAPTION,
+        task_pictures=[{"png": _encoded(Path(png)), "name": Path(png).stem} for png in task_pictures],
+        task_caption=TASK_CAPTION,
     )
     write_text(out_file, text)
 
@@ -109,11 +114,15 @@ def _noise_picture(png: Path, out_file: str | Path) -> dict[str, str]:
 
 def _picture(png: Path, out_file: str | Path) -> dict[str, str]:
     """Return a picture for the page, and where its PDF is."""
-    if not png.is_file():
-        raise UserError(f"{png} does not exist. Make it: snakemake {png}")
     # A percent may have a point, which is no suffix.
     pdf = png.with_name(png.name.removesuffix(".png") + ".pdf")
-    return {"png": base64.b64encode(png.read_bytes()).decode(), "pdf": _link(pdf, out_file)}
+    return {"png": _encoded(png), "pdf": _link(pdf, out_file)}
+
+
+def _encoded(png: Path) -> str:
+    if not png.is_file():
+        raise UserError(f"{png} does not exist. Make it: snakemake {png}")
+    return base64.b64encode(png.read_bytes()).decode()
 
 
 def _link(target: Path, out_file: str | Path) -> str:

@@ -53,15 +53,25 @@ class Stack:
     parameters: Parameters
     rows: list[int]
 
-    def predict(self, features: Rows, places: Sequence[int]) -> Tensor:
-        """Return the predicted classes [len(places), N] of the members at these places of the stack."""
+    @torch.no_grad()
+    def predict(self, features: Rows, places: Sequence[int], allowed: Sequence[int] | None = None) -> Tensor:
+        """Return the predicted classes [len(places), N], among the allowed ones, of the members at these places."""
         needed = sorted({self.rows[place] for place in places})
         parameters = self.parameters
         if len(needed) < len(next(iter(parameters.values()))):
             parameters = {name: value[needed] for name, value in parameters.items()}
         size = rows_at_once(len(needed), self.parameters, features.dimensions)
-        found = torch.cat([self.scores(parameters, chunk).argmax(-1) for chunk in features.chunks(size)], dim=1)
+        scores = (self.scores(parameters, chunk) for chunk in features.chunks(size))
+        found = torch.cat([_largest(chunk, allowed) for chunk in scores], dim=1)
         return found[[needed.index(self.rows[place]) for place in places]]
+
+
+def _largest(scores: Tensor, allowed: Sequence[int] | None) -> Tensor:
+    """Return the class of the largest score [K, B] of scores [K, B, C], among the allowed ones."""
+    if allowed is None:
+        return scores.argmax(-1)
+    among = torch.as_tensor(allowed, device=scores.device)
+    return among[scores[..., among].argmax(-1)]
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,9 @@ class FittedHeads:
     dimensions: int
     device: torch.device
 
-    def predict(self, features: np.ndarray, heads: Sequence[int] | None = None) -> np.ndarray:
+    def predict(
+        self, features: np.ndarray, heads: Sequence[int] | None = None, allowed: Sequence[int] | None = None
+    ) -> np.ndarray:
         """Return the predicted classes, int64 [H, N], of features float32 [N, D].
 
         Parameters
@@ -100,6 +112,8 @@ class FittedHeads:
         features : float32 [N, D]
         heads : sequence of int
             Which heads predict, H of them, in this order; all of them if not given.
+        allowed : sequence of int
+            The classes that a prediction is taken among; all of them if not given.
 
         Raises
         ------
@@ -113,7 +127,7 @@ class FittedHeads:
             own = [row for row, head in enumerate(wanted) if head in stack.members]
             if own:
                 places = [stack.members.index(wanted[row]) for row in own]
-                predictions[own] = _predict(stack, inputs, places)
+                predictions[own] = stack.predict(inputs, places, allowed).cpu().numpy()
         return predictions
 
 
@@ -236,11 +250,6 @@ def _solve(
     rows = [distinct.index(one) for one in candidates]
     correct = _correct(scores, parameters, data).cpu().numpy()
     return Stack(members, scores, parameters, rows), np.zeros(len(specs), np.int64), correct[rows] / len(data.val_y)
-
-
-@torch.no_grad()
-def _predict(stack: Stack, features: Rows, places: Sequence[int]) -> np.ndarray:
-    return stack.predict(features, places).cpu().numpy()
 
 
 @torch.no_grad()

@@ -45,6 +45,7 @@ class TaskImages:
     """All splits of a task; `groups` names the group (`id`, `ood`, `source`) of each test set.
 
     `allowed` has, for a test set where not all classes occur, those that do: predictions are taken among these alone.
+    `variant` says which training split it is (`nml.tasks.task.Task`).
     """
 
     task: str
@@ -54,6 +55,7 @@ class TaskImages:
     tests: dict[str, Images]
     groups: dict[str, str]
     allowed: dict[str, list[int]] = field(default_factory=dict)
+    variant: str = ""
 
     def part(self, percent: int) -> "TaskImages":
         """Return the task with a percentage of the training images of each class, those that heads are tuned on."""
@@ -73,7 +75,9 @@ def read_images(task: Task, views: Views, folder: Path) -> TaskImages:
     train = _read(task, "train", views.held, folder)
     others = {name: _read(task, name, views.held_for_test, folder) for name in task.splits if name != "train"}
     validation = others.pop("val")
-    return TaskImages(task.name, len(task.class_names), train, validation, others, task.test_groups)
+    return TaskImages(
+        task.name, len(task.class_names), train, validation, others, task.test_groups, task.allowed, task.variant
+    )
 
 
 def blank_input(encoder: LoadedEncoder) -> Tensor:

@@ -29,7 +29,6 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from nml import encoders
-from nml.artifacts import sha256_file
 from nml.devices import choose_device
 from nml.encoders import LoadedEncoder
 from nml.encoders.load import checkpoint_path
@@ -38,7 +37,7 @@ from nml.plugins import COMMON_PARAMETERS, tuning_method
 from nml.pretraining.checkpoints import load_tensors, read_header, restore_training_state, save_tensors, training_state
 from nml.progress import Progress
 from nml.seeds import derive_seed
-from nml.tasks.task import open_task
+from nml.tasks.task import facts, open_task
 from nml.tuning import registry
 from nml.tuning.data import ALL
 from nml.tuning.engine import fit
@@ -176,7 +175,15 @@ class TunedEncoder:
         return sum(row["seconds"] for row in self.log)
 
 
-def open_tuning(address: str, task: str, name: str, values: Mapping[str, Any], progress_dir: Path, code: str) -> Tuning:
+def open_tuning(
+    address: str,
+    task: str,
+    name: str,
+    values: Mapping[str, Any],
+    progress_dir: Path,
+    code: str,
+    noise_seed: int | None = None,
+) -> Tuning:
     """Return what tuning an encoder on a task of the catalogue needs.
 
     Parameters
@@ -189,6 +196,8 @@ def open_tuning(address: str, task: str, name: str, values: Mapping[str, Any], p
     progress_dir : Path
     code : str
         A hash of all code that shapes the result.
+    noise_seed : int or None
+        `noise_seed` of the configuration, for a task with noise in its labels.
 
     Raises
     ------
@@ -198,11 +207,10 @@ def open_tuning(address: str, task: str, name: str, values: Mapping[str, Any], p
     method = values.get("method", name)
     common = {key: values[key] for key in COMMON_PARAMETERS}
     own = {key: value for key, value in values.items() if key not in (*common, "method")}
-    opened, parameters = open_task(task), registry.complete(method, own)
+    opened, parameters = open_task(task, noise_seed or 0), registry.complete(method, own)
     preprocessing = read_header(checkpoint_path(address))["preprocessing"]
     views = views_for(preprocessing, parameters["crop_scale"], parameters["flip"], choose_device())
     machine = f"{choose_device().type} {torch.get_num_threads()} threads torch {torch.__version__}"
-    data = sha256_file(opened.path / "info.json")
     return Tuning(
         label=f"{name} {address} {task}",
         name=name,
@@ -212,7 +220,7 @@ def open_tuning(address: str, task: str, name: str, values: Mapping[str, Any], p
         images=read_images(opened, views, progress_dir / "images"),
         views=views,
         progress_dir=progress_dir,
-        fingerprint=f"{encoders.identify(address)} {data} {code} {machine}",
+        fingerprint=f"{encoders.identify(address)} {facts(opened)} {code} {machine}",
         **common,
     )
 

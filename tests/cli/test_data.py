@@ -1,6 +1,8 @@
 """The catalogues are listed with what is on disk."""
 
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from nml.corpora.index import index_corpus
 from nml.grid import Noise
 from nml.noise.inject import inject_noise
 from nml.noise.materialise import materialise
+
+ROOT = Path(__file__).parents[2]
 
 
 def rows(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -25,9 +29,9 @@ def test_what_is_here_has_samples_size_and_licence(
 ) -> None:
     shown = rows(capsys)
     size = sum(file.stat().st_size for file in tiny_corpus.iterdir())
-    assert shown["tiny"] == f"corpus pre-training here {size / 1000:.1f} kB train 24, val 6 CC0-1.0"
+    assert shown["tiny"] == f"corpus pre-training here {size / 1000:.1f} kB train 24, val 6 embedded CC0-1.0"
     assert shown["tiny-domains"].startswith("task id, ood here ")
-    assert shown["tiny-domains"].endswith("train 12, val 6, test 6, test-far 6 CC0-1.0")
+    assert shown["tiny-domains"].endswith("train 12, val 6, test 6, test-far 6 embedded CC0-1.0")
 
 
 def test_what_is_missing_says_where_it_should_be(
@@ -130,3 +134,67 @@ def test_a_real_corpus_that_is_missing_says_where_it_is_had(
     shown = rows(capsys)
     assert "missing; from timm/imagenet-1k-wds on Hugging Face" in shown["imagenet1k"]
     assert "lacks cc12m, yfcc15m" in shown["cc12m-yfcc15m"]
+
+
+def test_the_list_is_there_as_json(tiny_corpus: Path, tiny_task: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["data", "list", "--json"])
+    shown = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert shown["tiny-domains"] | {"size": ""} == {
+        "name": "tiny-domains",
+        "kind": "task",
+        "group": "id, ood",
+        "state": "here",
+        "size": "",
+        "samples": "train 12, val 6, test 6, test-far 6",
+        "split": "embedded",
+        "licence": "CC0-1.0",
+        "here": True,
+        "folder": str(tiny_task),
+    }
+
+
+def test_real_tasks_say_how_they_are_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["data", "list", "--json"])
+    shown = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert shown["cifar10"]["state"] == "missing; nml data fetch cifar10"
+    assert (shown["cifar10"]["split"], shown["cifar10"]["samples"]) == ("papers", "train 50,000, test 10,000")
+    assert shown["stanford-cars"]["state"] == shown["imagenet"]["state"] == "missing; by hand"
+    (tmp_path / "data/tasks/cifar10/cifar-10-batches-py").mkdir(parents=True)
+    main(["data", "list", "--json"])
+    shown = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert shown["cifar10"]["state"] == "here" and shown["cifar10"]["here"]
+
+
+def test_fetch_says_where_the_data_is(
+    tiny_task: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["data", "fetch", "tiny-domains"])
+    assert capsys.readouterr().out == f"tiny-domains: in {tiny_task}\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "say which task to fetch"),
+        (["cifar11"], "there is no task 'cifar11' .* Did you mean 'cifar10'"),
+        (["imagenet1k"], "The data set is gated: log in there"),
+        (["emoji"], "the corpus 'emoji' is here already; only tasks are fetched"),
+        (["stanford-cars", "resisc45"], "(?s)task 'stanford-cars'.*to get it: .*task 'resisc45'.*to get it: "),
+    ],
+)
+def test_what_cannot_be_fetched_says_why(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    names: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/embedded").symlink_to(ROOT / "data/embedded")
+    with pytest.raises(SystemExit):
+        main(["data", "fetch", *names])
+    assert re.search(message, capsys.readouterr().err)

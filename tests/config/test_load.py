@@ -48,7 +48,7 @@ WRONG = {
         "pretraining.0.noise.symetric",
         [5],
         "Did you mean 'symmetric'?",
-        "swap, swap-released, symmetric",
+        "swap, swap-released, symmetric, symmetric-released",
     ),
     "captions' noise for labels": ("pretraining.0.noise.swap", [5], "'swap' does not change the labels", "symmetric"),
     "labels' noise for captions": ("pretraining.1.noise.symmetric", [5], "does not change the captions", "swap"),
@@ -104,6 +104,16 @@ WRONG = {
     "number for a switch": ("recipes.clip-mini.augmentation", {"flip": 7}, "7 was given", "a valid boolean"),
     "nothing for a mapping": ("recipes", None, "None was given", "a valid dictionary"),
     "unknown task": ("tasks.0", "emoji-domain", "the task 'emoji-domain' does not exist", "emoji-domains"),
+    "part of a task": ("tasks.0", "fashion@25", "parts are rows of the task's own cell", "the whole of it"),
+    "no noise of a task": ("tasks.0", "fashion+symmetric", "'fashion+symmetric' is not <name>", "catalogue"),
+    "unknown noise of a task": (
+        "tasks.0",
+        "fashion+symetric-20",
+        "Did you mean 'symmetric'?",
+        "class-prior, symmetric",
+    ),
+    "captions' noise of a task": ("tasks.0", "fashion+swap-20", "'swap' cannot be done to the labels", "class-prior"),
+    "noise in groups of a task": ("tasks.0", "fashion+asymmetric-20", "'asymmetric' cannot be done", "class-prior"),
     "one task outside a list": ("tasks", "emoji-domains", "'emoji-domains' was given", "a valid list"),
     "no tasks": ("tasks", [], "[] was given", "at least 1"),
     "unknown method": ("methods.nmtun", {}, "Did you mean 'nmtune'?", "lp, majority, mlp, nmtune"),
@@ -335,6 +345,6 @@ def test_the_default_configuration_is_the_mini_matrix() -> None:
     noise = {(family.recipe, *family.noise): next(iter(family.noise.values())) for family in config.pretraining}
     assert noise == {("resnet-mini", "symmetric"): [5, 10, 20, 30], ("clip-mini", "swap"): [5, 10, 20, 30]}
     assert list(config.methods) == ["majority", "lp", "mlp", "nmtune"]
-    groups = [set(plugins.tasks()[task]["tests"].values()) for task in config.tasks]
+    groups = [set(plugins.tasks()[task].tests.values()) for task in config.tasks]
     assert sum("ood" not in group for group in groups) == 14
     assert sum("ood" in group for group in groups) == 1

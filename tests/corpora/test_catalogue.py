@@ -83,10 +83,13 @@ def test_one_machine_may_have_a_corpus_elsewhere(elsewhere: Callable) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("imagenet-1k: /mnt", r"no corpus 'imagenet-1k' with a path \(did you mean 'imagenet1k'\?\); allowed: emoji, "),
-        ("cc12m-yfcc15m: /mnt", "no corpus 'cc12m-yfcc15m' with a path"),
-        ("- imagenet1k", "must have a line `<corpus>: <folder>`"),
-        ("imagenet1k: 5", "must have a line `<corpus>: <folder>`"),
+        (
+            "imagenet-1k: /mnt",
+            r"no corpus or data set 'imagenet-1k' with a path \(did you mean 'imagenet1k'\?\); allowed: emoji, ",
+        ),
+        ("cc12m-yfcc15m: /mnt", "no corpus or data set 'cc12m-yfcc15m' with a path"),
+        ("- imagenet1k", "must have a line `<name>: <folder>`"),
+        ("imagenet1k: 5", "must have a line `<name>: <folder>`"),
         ("imagenet1k: [", "cannot be read as YAML"),
     ],
 )

@@ -2,16 +2,30 @@
 
 import gzip
 import io
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from webdataset import tarfile_to_samples
+from webdataset.tariterators import base_plus_ext, group_by_keys
 
-from nml.corpora.shards import decode_caption, decode_image, decode_label, read_range, read_samples, scan_samples
+from nml.corpora.shards import (
+    _grouped,
+    decode_caption,
+    decode_image,
+    decode_label,
+    read_range,
+    read_samples,
+    scan_samples,
+    split_name,
+)
 from nml.errors import UserError
 
 SAMPLES = [(f"key{number}", number % 3, f"caption {number}") for number in range(5)]
@@ -239,3 +253,30 @@ def test_a_broken_sample_is_refused(decode: Callable, members: dict[str, bytes],
 def test_labels_and_captions_may_end_in_a_newline() -> None:
     assert decode_label(a_sample(cls=b"2\n"), 3) == 2
     assert decode_caption(a_sample(txt="ein Bär\n".encode())) == "ein Bär"
+
+
+NAMES = st.lists(st.text(alphabet="ab./A", min_size=1, max_size=5), max_size=12)
+
+
+@given(NAMES)
+def test_samples_are_grouped_as_webdataset_groups_them(names: list[str]) -> None:
+    members = [
+        {"fname": name, "data": bytes([place]), "__url__": "x.tar"}
+        for place, name in enumerate(names)
+        if base_plus_ext(name)[0] is not None
+    ]
+    assert [split_name(name) for name in names] == [
+        (key, suffix and suffix.lower()) for key, suffix in map(base_plus_ext, names)
+    ]
+    try:
+        expected = list(group_by_keys(members))
+    except ValueError:
+        with pytest.raises(ValueError, match="duplicate"):
+            list(_grouped(members))
+    else:
+        assert list(_grouped(members)) == expected
+
+
+def test_reading_needs_no_pytorch() -> None:
+    code = "import sys, nml.corpora.shards; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

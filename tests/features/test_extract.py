@@ -1,5 +1,7 @@
 """Features are what the encoder gives, whatever the batching, and come back from the cache as they were."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from nml.grid import Encoder, Noise
 from nml.pretraining.control import initialise
 from nml.pretraining.images import stack_images
 from nml.tasks.task import open_task, read_split
+from tests.tasks.conftest import lay_out
 
 ADDRESS = "emoji/resnet-mini/untrained/s0"
 
@@ -59,14 +62,37 @@ def test_batches_do_not_matter(encoder, task, found, monkeypatch):
 
 
 def test_stored_features_come_back_as_they_were(found, tmp_path):
+    found = replace(found, allowed={"test-3d": [1, 5]}, variant="vtab-train")
     save_features(found, {}, tmp_path)
     loaded = load_features(tmp_path)
-    assert (loaded.task, loaded.num_classes, loaded.groups) == (found.task, found.num_classes, found.groups)
+    for fact in ("task", "num_classes", "groups", "allowed", "variant"):
+        assert getattr(loaded, fact) == getattr(found, fact)
     assert list(loaded.tests) == list(found.tests)
     assert loaded.views is None
     pairs = [(loaded.train, found.train), (loaded.validation, found.validation)]
     for a, b in [*pairs, *zip(loaded.tests.values(), found.tests.values(), strict=True)]:
         assert np.array_equal(a.features, b.features) and np.array_equal(a.labels, b.labels) and a.keys == b.keys
+
+
+def test_images_of_different_sizes_are_each_brought_to_the_encoders(encoder, task, monkeypatch):
+    sizes = [(16, 16), (40, 20), (33, 61), (16, 16)]
+    rng = np.random.default_rng(0)
+    samples = [(str(i), rng.integers(0, 256, (*size, 3), dtype=np.uint8), i) for i, size in enumerate(sizes)]
+    monkeypatch.setattr(extract, "read_split", lambda task, split: iter(samples))
+    found = extract_features(encoder, task).train.features
+    with torch.inference_mode():
+        for row, (_, image, _) in zip(found, samples, strict=True):
+            alone = encoder.features(encoder.transform(stack_images([image]))).numpy()[0]
+            np.testing.assert_allclose(row, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_a_real_data_set_gives_features_with_its_split_and_its_classes(encoder, tmp_path, monkeypatch):
+    lay_out("dtd", tmp_path, monkeypatch)
+    found = extract_features(encoder, open_task("dtd"))
+    width = found.train.features.shape[1]
+    assert [split.features.shape for split in (found.train, found.validation, found.tests["test"])] == 3 * [(47, width)]
+    assert (found.num_classes, found.variant, found.groups) == (47, "papers", {"test": "id"})
+    assert sorted(found.train.labels.tolist()) == list(range(47))
 
 
 @pytest.fixture

@@ -88,3 +88,16 @@ def test_a_rerun_gives_the_same_bytes(tables_dir, figures_dir, report):
 def test_a_missing_figure_is_named(tables_dir, tmp_path):
     with pytest.raises(UserError, match=r"noise_curves\.png does not exist"):
         write_report(tables_dir, tmp_path, tmp_path / "index.html", "title")
+
+
+def test_pictures_of_tasks_are_shown_by_name(tables_dir, figures_dir, tmp_path):
+    (tmp_path / "dtd.png").write_bytes(b"picture")
+    write_report(tables_dir, figures_dir, tmp_path / "index.html", "Run", task_pictures=[tmp_path / "dtd.png"])
+    text = (tmp_path / "index.html").read_text()
+    assert "data:image/png;base64,cGljdHVyZQ==" in text
+    assert 'id="task-dtd"' in text and "1 tasks" not in text
+
+
+def test_a_missing_picture_of_a_task_is_named(tables_dir, figures_dir, tmp_path):
+    with pytest.raises(UserError, match=r"dtd\.png does not exist\. Make it: snakemake"):
+        write_report(tables_dir, figures_dir, tmp_path / "index.html", "Run", task_pictures=[tmp_path / "dtd.png"])

@@ -90,7 +90,7 @@ def test_a_recipe_and_an_architecture_reach_only_their_encoders(rerun):
 
 def test_a_catalogue_entry_reaches_what_it_describes(rerun):
     edit(rerun, "nml/tasks/catalogue.yaml", r"test-outline: ood", "test-outline: robustness")
-    assert rerun.jobs() == {"tune": 6, **AGGREGATES}
+    assert rerun.jobs() == {"tune": 6, "draw_tasks": 1, **AGGREGATES}
 
 
 def test_words_for_users_change_nothing(rerun):

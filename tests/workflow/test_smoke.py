@@ -49,6 +49,7 @@ def test_every_output_of_the_contract_is_there(finished):
         "figures/spectrum_scatter.png",
         "figures/noise/emoji/swap-20.png",
         "figures/noise/emoji/symmetric-20.pdf",
+        "figures/tasks/handwritten-digits.png",
         "report/index.html",
     ]:
         assert (results / path).stat().st_size > 0, path
@@ -99,7 +100,7 @@ def test_each_job_has_a_log_and_a_benchmark(finished):
     logs = {path.relative_to(results / "logs").with_suffix("") for path in results.glob("logs/**/*.log")}
     benchmarks = {p.relative_to(results / "benchmarks").with_suffix("") for p in results.glob("benchmarks/**/*.jsonl")}
     assert logs == benchmarks
-    assert len(logs) == 1 + 3 + 2 + 4 + 2 + 12 + 3
+    assert len(logs) == 1 + 3 + 2 + 4 + 2 + 1 + 12 + 3
 
 
 def test_the_command_line_counts_the_jobs_that_the_rules_run(finished, monkeypatch):

@@ -1,0 +1,149 @@
+"""Unpacking archives that others made: nothing is written outside the folder, and nothing that is there is changed."""
+
+import gzip
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from nml.downloads import disk_full_named, require_room
+from nml.errors import UserError
+from nml.progress import Progress
+
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_CHUNK = 1 << 20
+_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+Member = tuple[str, IO[bytes] | None]
+"""A member's name, and its content, or None for a folder."""
+
+
+def is_archive(file: str) -> bool:
+    """Tell by its name whether `unpack` can unpack a file."""
+    return file.endswith((".zip", ".gz", *_TARS))
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a .zip, a .tar in any compression, or a single .gz into a folder, all or nothing.
+
+    Archives in the archive are unpacked where they lie. A file that is there already with the same size is left alone.
+
+    Raises
+    ------
+    UserError
+        If the archive is damaged or encrypted; if a member is absolute, leads out of the folder, is a link, a device,
+        or anything else than a file or a folder; if another file is in a member's place; or if the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = folder / f".{archive.name}.unpacking"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        with disk_full_named(folder, f"{archive} is kept"):
+            _unpack_into(archive, staging)
+            for inner in sorted(path for path in staging.rglob("*") if path.name.endswith((".zip", *_TARS))):
+                _unpack_into(inner, inner.parent)
+                inner.unlink()
+        _move_in(staging, folder, archive)
+    except _DAMAGE as error:
+        raise UserError(
+            f"{archive} is damaged: {_first_line(error)}. It was left as it is; move it away and fetch it again."
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _unpack_into(archive: Path, folder: Path) -> None:
+    with archive.open("rb") as raw:
+        for name, content in _members(archive, raw):
+            _write(folder / _inside(archive, name), content)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _members(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
+    size = archive.stat().st_size
+    progress = Progress(f"unpack {archive.name}", max(size // _CHUNK, 1), unit="MiB")
+    if archive.suffix == ".zip":
+        members = _zip_members(archive, raw)
+    elif archive.suffix == ".gz" and not tarfile.is_tarfile(archive):
+        members = _single(archive, raw)
+    else:
+        members = _tar_members(archive, raw)
+    for member in members:
+        yield member
+        if (steps := min(raw.tell() // _CHUNK, progress.total) - progress.done) > 0:
+            progress.advance(steps)
+
+
+def _zip_members(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
+    with zipfile.ZipFile(raw) as packed:
+        require_room(archive.parent, sum(info.file_size for info in packed.infolist()), f"unpacking {archive.name}")
+        for info in packed.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _refusal(archive, info.filename, "is a link or a device, no file")
+            if info.flag_bits & 0x1:
+                raise _refusal(archive, info.filename, "is encrypted")
+            if info.is_dir():
+                yield info.filename, None
+                continue
+            with packed.open(info) as content:
+                yield info.filename, content
+
+
+def _tar_members(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
+    with tarfile.open(fileobj=raw, mode="r:*") as packed:
+        for info in packed:
+            if not (info.isreg() or info.isdir()):
+                raise _refusal(archive, info.name, "is a link or a device, no file")
+            yield info.name, packed.extractfile(info)
+
+
+def _single(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
+    with gzip.open(raw) as content:
+        yield archive.name.removesuffix(".gz"), content
+
+
+def _inside(archive: Path, name: str) -> str:
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or "\0" in name or ".." in parts or ":" in parts[0]:
+        raise _refusal(archive, name, "points outside the folder it would be unpacked in")
+    return name
+
+
+def _write(path: Path, content: IO[bytes] | None) -> None:
+    if content is None:
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        shutil.copyfileobj(content, file, _CHUNK)
+
+
+def _move_in(source: Path, target: Path, archive: Path) -> None:
+    """Move what is in one folder into another; where both have a folder, what is in that."""
+    for entry in sorted(source.iterdir()):
+        place = target / entry.name
+        if not place.exists():
+            os.replace(entry, place)
+        elif entry.is_dir() and place.is_dir():
+            _move_in(entry, place, archive)
+        elif entry.is_dir() or place.is_dir() or entry.stat().st_size != place.stat().st_size:
+            raise UserError(
+                f"{place} is there already and is not the one in {archive.name}. It was left as it is; move it away, "
+                "then run again."
+            )
+
+
+def _refusal(archive: Path, name: str, what: str) -> UserError:
+    return UserError(
+        f"{archive} is not unpacked: its member '{name}' {what}. No sound data set has that: get it from its source."
+    )
