@@ -23,7 +23,7 @@ def test_a_dry_run_lists_every_job(bare: Project) -> None:
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
     encoders = (1 + 4 + 5) + (1 + 4) + (1 + 4)
     assert counts["pretrain"] == counts["inject_noise"] == encoders
-    assert counts["tune"] == (encoders + 3) * 17
+    assert counts["tune"] == (encoders + 3) * 17 == counts["tune_encoder"] / 4
     assert (counts["fetch_task"], counts["index_corpus"], counts["draw_tasks"]) == (17, 3, 1)
 
 
