@@ -15,6 +15,14 @@ _INTERVAL = (
 )
 
 TABLE_CAPTIONS = {
+    "claims": "The claims of the papers, judged by accuracy with all of the training data. C1: linear probing, mean "
+    "over the noise ratios up to 10 % minus clean, over ID tasks. C2: the noise ratio that loses least against clean, "
+    "over OOD test domains. C3: Spearman correlation within tasks. C4: NMTune minus the method without it, on noisy "
+    "encoders. C5: the condition that speaks least for C1 or C2. In brackets the 95 % interval over test samples and "
+    "seeds of these tasks; for C3 the jackknife's over encoders. Supported: the interval is on the side of the claim "
+    "and p, corrected by Holm within the claim, is below 0.05; contradicted: so on the other side; undecided: neither, "
+    "or the matrix lacks what is named. Claims about noise need two pre-training seeds. A claim is supported if all "
+    "its parts are, contradicted if one is; its numbers are those of the part that decides.",
     "cells": "What was run: the tasks, test sets, methods and tuning seeds of each encoder. The Parquet file holds all "
     "rows of all cells.",
     "averages": "Averages over tasks (ID) and over test domains (OOD) in percent, ± half of the 95 % confidence "
@@ -23,12 +31,13 @@ TABLE_CAPTIONS = {
     "and the majority class, which uses no encoder and is therefore shown once per recipe, under the first method. "
     "†: fewer tasks than elsewhere in the group.",
     "differences": "Paired differences in accuracy, in points: each noise ratio minus clean pre-training, and one "
-    "method minus another on the same encoder. Pairs share test set and seeds. In brackets Student's 95 % confidence "
-    "interval over tasks (ID) or test domains (OOD), which speaks about other tasks of this kind and takes them as "
-    "independent; the OOD domains show the same concepts and are not, so read their p as a lower bound. p is two-sided "
-    "and corrected by Holm within a recipe, a group and a kind of comparison (noise, or methods). Chance in "
-    "pre-training moves all tasks of an encoder together and is in neither: they tell that these encoders differ, not "
-    "that noise is why. improved: the tasks or domains whose difference is above zero.",
+    "method minus another on the same encoder. Pairs share test samples and seeds. In brackets the 95 % confidence "
+    "interval over other test samples and seeds of the same tasks; a drawing or a font counts once. p is two-sided and "
+    "corrected by Holm within a recipe, a group and a kind of comparison (noise, or methods). With one pre-training "
+    "seed the chance of pre-training, which moves all tasks of an encoder together, is in neither: then they tell that "
+    "these encoders differ, not that noise is why. d: mean over tasks (ID) or test domains (OOD) divided by the "
+    "standard deviation over them (Cohen's d of paired samples). improved: the tasks or domains whose difference is "
+    "above zero. The Parquet file also has Student's interval and p over tasks, which speak about other tasks.",
     "per_task": "Accuracy on each test set in percent against the percent of noise in pre-training: mean ± standard "
     "deviation across pre-training seeds (of the means over tuning seeds), or across tuning seeds where there is one "
     "pre-training seed. Group source: the OOD task's own domain, the style that the head is trained on, with other "
@@ -40,9 +49,10 @@ TABLE_CAPTIONS = {
     "singular_values": "Normalised singular values, sigma_k / sum(sigma), in percent: mean over the ID test sets and "
     "the pre-training seeds; no interval.",
     "associations": "Spearman correlation of the spectrum with the accuracy of linear probing on trained encoders, "
-    "after removing the mean of each test set and pre-training seed; p, two-sided, by permuting whole encoders within "
-    "a pre-training seed, since the points of one encoder are not independent. p cannot fall below 1 over the number "
-    "of permutations tried: E! for up to 7 encoders of one seed, at most 5040.",
+    "after removing the mean of each test set and pre-training seed; in brackets the jackknife's approximate 95 % "
+    "interval over encoders; p, two-sided, by permuting whole encoders within a pre-training seed, since the points of "
+    "one encoder are not independent. p cannot fall below 1 over the number of permutations tried: E! for up to 7 "
+    "encoders of one seed, at most 5040.",
     "pretraining": "Pre-training: the noise asked for (in the address) and realised, and accuracy on clean "
     "validation data; no interval.",
     "learning": "How each pre-training went, from its log; the Parquet file has every epoch. The loss is over the "

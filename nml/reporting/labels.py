@@ -3,6 +3,7 @@
 from nml.grid import CLEAN, UNTRAINED
 
 TABLES = (
+    "claims",
     "cells",
     "averages",
     "differences",

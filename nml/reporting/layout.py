@@ -50,6 +50,32 @@ def show_headline(averages: pd.DataFrame) -> pd.DataFrame:
     return table.assign(recipe=table["recipe"].mask(table["recipe"] == table["recipe"].shift(), ""))
 
 
+def show_claims(claims: pd.DataFrame) -> pd.DataFrame:
+    """Write one row for each claim, part and family: differences in points, correlations as they are."""
+    scale = claims["measure"].map({"difference": 100.0}).fillna(1.0)
+    numbers = zip(*(claims[name] * scale for name in ("estimate", "low", "high")), claims["measure"], strict=True)
+    return pd.DataFrame(
+        {
+            "claim": claims["claim"].where(claims["level"] == "claim", ""),
+            "about": claims["part"].where(claims["level"] != "claim", claims["statement"]),
+            "verdict": claims["verdict"],
+            "estimate [95 %]": [_estimate(*row) for row in numbers],
+            "measure": claims["measure"].replace({"difference": "points"}),
+            "p": [_p_text(p) for p in claims["p_holm"]],
+            "cells": claims["cells"],
+            "seeds": claims["pretrain_seeds"],
+            "missing": claims["missing"],
+        }
+    )
+
+
+def _estimate(value: float, low: float, high: float, measure: str) -> str:
+    if pd.isna(value):
+        return ABSENT
+    write = "{:+.2f}".format
+    return write(value + 0.0) if pd.isna(low) else f"{write(value + 0.0)} [{write(low + 0.0)}, {write(high + 0.0)}]"
+
+
 def show_differences(differences: pd.DataFrame) -> pd.DataFrame:
     """Write the differences in accuracy, in points, to one row per comparison and ID beside OOD.
 
@@ -107,10 +133,12 @@ def show_associations(associations: pd.DataFrame) -> pd.DataFrame:
     table = associations.assign(
         group=associations["group"].str.upper(),
         quantity=associations["quantity"].str.upper(),
-        spearman=[ABSENT if pd.isna(rho) else f"{rho:+.2f}" for rho in associations["spearman"]],
+        spearman=[_correlation(*row) for row in associations[["spearman", "low", "high"]].itertuples(index=False)],
         p=[_p_text(p) for p in associations["p"]],
     )
-    return table.rename(columns={"spearman": "Spearman (within tasks)", "test_sets": "test sets"})
+    return table.drop(columns=["low", "high"]).rename(
+        columns={"spearman": "Spearman (within tasks)", "test_sets": "test sets"}
+    )
 
 
 def show_pretraining(pretraining: pd.DataFrame) -> pd.DataFrame:
@@ -171,6 +199,7 @@ def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "claims": show_claims,
     "cells": show_cells,
     "averages": show_averages,
     "differences": show_differences,
@@ -198,6 +227,7 @@ def _difference_texts(rows: pd.DataFrame, group: str) -> dict[str, list[str]]:
     return {
         f"{group.upper()} difference": [_signed_interval(*row) for row in numbers],
         f"{group.upper()} p": [_p_text(p) for p in rows["p_holm"]],
+        f"{group.upper()} d": [ABSENT if pd.isna(d) else f"{d:+.1f}" for d in rows["effect"]],
         f"{group.upper()} improved": [
             f"{improved} of {units}" for improved, units in zip(rows["improved"], rows["units"], strict=True)
         ],
@@ -208,6 +238,12 @@ def _signed_interval(value: float, low: float, high: float) -> str:
     # + 0.0 writes a small loss as +0.0, not as -0.0.
     value, low, high = (round(100 * number, 1) + 0.0 for number in (value, low, high))
     return f"{value:+.1f}" if pd.isna(low) else f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _correlation(rho: float, low: float, high: float) -> str:
+    if pd.isna(rho):
+        return ABSENT
+    return f"{rho:+.2f}" if pd.isna(low) else f"{rho:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def _p_text(p: float) -> str:

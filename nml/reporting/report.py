@@ -13,7 +13,7 @@ from nml.errors import UserError
 from nml.grid import Encoder, Noise, cell_path
 from nml.reporting.captions import FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, seed_counts, seeds_note
 from nml.reporting.labels import FIGURES, TABLES, method_label, method_rank
-from nml.reporting.layout import SHOW, show_headline
+from nml.reporting.layout import SHOW, show_claims, show_headline
 from nml.reporting.reading import ENCODER
 from nml.reporting.tables import read_table
 
@@ -61,6 +61,7 @@ def write_report(
         intervals=seed_counts(tables["averages"]),
         seeds=seeds_note(tables["averages"]),
         cell=_example_cell(tables["cells"]),
+        claims=_grid(show_claims(tables["claims"][tables["claims"]["level"] == "claim"])),
         headline=_grid(show_headline(tables["averages"])),
         tables={name: _grid(SHOW[name](frame)) for name, frame in tables.items()},
         table_captions=TABLE_CAPTIONS,

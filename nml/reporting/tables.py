@@ -14,12 +14,13 @@ from nml.grid import UNTRAINED
 from nml.reporting.associations import associate, spectrum_points
 from nml.reporting.averages import average_over_tasks, results_per_task
 from nml.reporting.captions import TABLE_CAPTIONS, seeds_note
+from nml.reporting.claims import claims_table
 from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
 from nml.reporting.layout import SHOW, show_headline
 from nml.reporting.reading import read_cells, read_singular_values, read_spectra
-from nml.reporting.sampling import sampling_variance
+from nml.reporting.sampling import sampling_covariances, sampling_variance
 
 _ROWS_ON_A_PAGE = 45
 _TERMINAL_WIDTH = 120
@@ -27,6 +28,7 @@ _OOD_NOTE = "OOD domains show the same concepts and are not independent: the OOD
 _TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
+    *("claim", "about", "measure", "verdict", "missing"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
@@ -47,15 +49,18 @@ def build_tables(
         A list is empty, or a file is missing, unreadable or contradicts another; see `nml.reporting.reading`.
     """
     cells, spectra = read_cells(cell_files), read_spectra(spectrum_files)
+    covariances, points = sampling_covariances(cell_files), spectrum_points(cells, spectra)
+    pretraining = pretraining_table(encoder_metas)
     tables = {
+        "claims": claims_table(cells, points, pretraining, covariances),
         "cells": cells,
-        "averages": average_over_tasks(cells, sampling_variance(cell_files)),
-        "differences": paired_differences(cells),
+        "averages": average_over_tasks(cells, sampling_variance(cell_files), covariances),
+        "differences": paired_differences(cells, covariances),
         "per_task": results_per_task(cells),
         "spectra": spectra,
         "singular_values": read_singular_values(spectrum_files),
-        "associations": associate(spectrum_points(cells, spectra)),
-        "pretraining": pretraining_table(encoder_metas),
+        "associations": associate(points),
+        "pretraining": pretraining,
         "learning": learning_table(encoder_metas),
     }
     note = seeds_note(tables["averages"])

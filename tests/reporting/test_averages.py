@@ -8,7 +8,7 @@ from scipy.stats import t as student_t
 from nml.reporting.averages import average_over_tasks, results_per_task
 from nml.reporting.sampling import SAMPLING_KEY
 
-from .frames import averages_of, cell_rows
+from .frames import averages_of, cell_rows, exact
 
 
 def only_row(rows: list[dict[str, object]]) -> pd.Series:
@@ -149,5 +149,5 @@ def test_per_task_deviation_is_across_pretraining_seeds_where_there_are_several(
 def test_the_sampling_variance_of_clustered_images_widens_the_interval():
     cells = cell_rows([{"value": 0.8, "n": 400}])
     sampling = cells[SAMPLING_KEY].assign(clusters=100, variance=0.0016)
-    row = average_over_tasks(cells, sampling).iloc[0]
+    row = average_over_tasks(cells, sampling, exact(cells)).iloc[0]
     assert row["high"] - row["value"] == pytest.approx(1.959964 * 0.04, rel=1e-5)
