@@ -122,25 +122,28 @@ def contrast_variance(terms: pd.DataFrame, covariances: Covariances) -> tuple[pd
     test sets.
     """
     family = ["contrast", "corpus", "recipe"]
-    sets = [(part, covariances[place]) for place, part in terms.groupby(["task", "test_set", "fraction"])]
-    whole, families, seeds = (
-        pd.concat([_quadratic(part, key, covariance) for part, covariance in sets]).groupby(key).sum(min_count=1)
-        for key in (["contrast"], family, [*family, "pretrain_seed"])
-    )
+    keys = (["contrast"], family, [*family, "pretrain_seed"])
+    whole, families, seeds = (_quadratic(terms, key, covariances) for key in keys)
     number = seeds.groupby(family).size()
     both = (number * seeds.groupby(family).sum() - families) / (number - 1).where(number > 1)
     return whole, both.fillna(0.0).clip(lower=0.0).groupby("contrast").sum()
 
 
-def _quadratic(terms: pd.DataFrame, key: list[str], covariance: Covariance) -> pd.Series:
-    """Return a' S a for each value of the key."""
-    cells = [covariance.cells[name] for name in terms[CELL_NAME].itertuples(index=False, name=None)]
-    used, columns = np.unique(cells, return_inverse=True)
+def _quadratic(terms: pd.DataFrame, key: list[str], covariances: Covariances) -> pd.Series:
+    """Return a' S a for each value of the key, summed over test sets."""
     groups = terms.groupby(key)
-    weights = np.zeros((groups.ngroups, len(used)))
-    np.add.at(weights, (groups.ngroup().to_numpy(), columns), terms["weight"])
-    variance = ((weights @ covariance.matrix[np.ix_(used, used)]) * weights).sum(axis=1)
-    return pd.Series(variance.clip(0), groups.size().index)
+    names, codes, weight = groups.size().index, groups.ngroup().to_numpy(), terms["weight"].to_numpy()
+    cells = np.fromiter(terms[CELL_NAME].itertuples(index=False, name=None), dtype=object, count=len(terms))
+    total = np.zeros(len(names))
+    for place, rows in terms.groupby(["task", "test_set", "fraction"]).indices.items():
+        covariance = covariances[place]
+        used, columns = np.unique([covariance.cells[name] for name in cells[rows]], return_inverse=True)
+        present, lines = np.unique(codes[rows], return_inverse=True)
+        weights = np.zeros((len(present), len(used)))
+        np.add.at(weights, (lines, columns), weight[rows])
+        variance = ((weights @ covariance.matrix[np.ix_(used, used)]) * weights).sum(axis=1)
+        total[present] += variance.clip(0)
+    return pd.Series(total, names)
 
 
 def _covariance(clusters: pd.DataFrame) -> Covariance:
