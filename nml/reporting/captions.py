@@ -38,6 +38,10 @@ TABLE_CAPTIONS = {
     "these encoders differ, not that noise is why. d: mean over tasks (ID) or test domains (OOD) divided by the "
     "standard deviation over them (Cohen's d of paired samples). improved: the tasks or domains whose difference is "
     "above zero. The Parquet file also has Student's interval and p over tasks, which speak about other tasks.",
+    "ranks": "Average rank of each tuning method over ID tasks, or OOD test domains, by its accuracy averaged over the "
+    "trained encoders of a recipe and all seeds; 1 is best. Two methods differ if their ranks do by more than "
+    "Nemenyi's critical difference (95 %). Friedman p: of no difference between any of them. Both take the tasks as "
+    "independent, which OOD domains are not.",
     "per_task": "Accuracy on each test set in percent against the percent of noise in pre-training: mean ± standard "
     "deviation across pre-training seeds (of the means over tuning seeds), or across tuning seeds where there is one "
     "pre-training seed. Group source: the OOD task's own domain, the style that the head is trained on, with other "
@@ -74,6 +78,10 @@ FIGURE_CAPTIONS = {
     "epoch, one line for each noise ratio: means over the pre-training seeds.",
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
     "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
+    "critical_difference": "Average rank of each tuning method over ID tasks and over OOD test domains, accuracy "
+    "averaged over the trained encoders of a recipe and all seeds. A bar joins methods that Nemenyi's test does not "
+    "tell apart: their ranks differ by less than the critical difference, CD (95 %). It takes tasks as independent; "
+    "OOD domains that show the same concepts are not.",
 }
 
 

@@ -25,6 +25,7 @@ from nml.reporting.labels import (
     method_rank,
     p_label,
 )
+from nml.reporting.rank_figure import critical_difference
 from nml.reporting.series import noise_series, sort_rows
 from nml.reporting.style import (
     COLUMN_WIDTH,
@@ -54,7 +55,10 @@ def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
     """
     tables = {
         name: read_table(tables_dir, name)
-        for name in ("cells", "averages", "spectra", "singular_values", "associations", "pretraining", "learning")
+        for name in (
+            *("cells", "averages", "ranks", "spectra", "singular_values", "associations"),
+            *("pretraining", "learning"),
+        )
     }
     names = _series_names(tables["averages"], tables["pretraining"])
     if not names:
@@ -68,6 +72,7 @@ def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
         "pretraining_accuracy": lambda: pretraining_accuracy(tables["pretraining"], names),
         "learning_curves": lambda: learning_curves(tables["learning"], names),
         "spectrum_decay": lambda: spectrum_decay(tables["singular_values"], names),
+        "critical_difference": lambda: critical_difference(tables["ranks"]),
     }
     with matplotlib.rc_context(RC):
         for name, figure in draw.items():

@@ -7,6 +7,7 @@ TABLES = (
     "cells",
     "averages",
     "differences",
+    "ranks",
     "per_task",
     "spectra",
     "singular_values",
@@ -14,7 +15,14 @@ TABLES = (
     "pretraining",
     "learning",
 )
-FIGURES = ("noise_curves", "spectrum_scatter", "pretraining_accuracy", "learning_curves", "spectrum_decay")
+FIGURES = (
+    "noise_curves",
+    "spectrum_scatter",
+    "pretraining_accuracy",
+    "learning_curves",
+    "spectrum_decay",
+    "critical_difference",
+)
 
 HEADLINE_METRIC = "accuracy"
 HEADLINE_GROUPS = ("id", "ood")

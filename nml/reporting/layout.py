@@ -97,6 +97,19 @@ def show_differences(differences: pd.DataFrame) -> pd.DataFrame:
     return _without_single_corpus(table[front + rest])
 
 
+def show_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Write ranks and the critical difference with two decimals."""
+    table = ranks.assign(
+        group=ranks["group"].str.upper(),
+        method=ranks["method"].map(method_label),
+        rank=ranks["rank"].map("{:.2f}".format),
+        critical_difference=[ABSENT if pd.isna(cd) else f"{cd:.2f}" for cd in ranks["critical_difference"]],
+        friedman_p=[_p_text(p) for p in ranks["friedman_p"]],
+    )
+    titles = {"rank": "average rank", "critical_difference": "critical difference", "friedman_p": "Friedman p"}
+    return _without_single_corpus(table).rename(columns=titles)
+
+
 def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
     """Pivot accuracy to one row per recipe, test set, method and noise kind, and one column per noise ratio."""
     rows = per_task[per_task["metric"] == HEADLINE_METRIC]
@@ -203,6 +216,7 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "cells": show_cells,
     "averages": show_averages,
     "differences": show_differences,
+    "ranks": show_ranks,
     "per_task": show_per_task,
     "spectra": show_spectra,
     "singular_values": show_singular_values,

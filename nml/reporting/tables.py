@@ -19,6 +19,7 @@ from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
 from nml.reporting.layout import SHOW, show_headline
+from nml.reporting.ranks import average_ranks
 from nml.reporting.reading import read_cells, read_singular_values, read_spectra
 from nml.reporting.sampling import sampling_covariances, sampling_variance
 
@@ -56,6 +57,7 @@ def build_tables(
         "cells": cells,
         "averages": average_over_tasks(cells, sampling_variance(cell_files), covariances),
         "differences": paired_differences(cells, covariances),
+        "ranks": average_ranks(cells),
         "per_task": results_per_task(cells),
         "spectra": spectra,
         "singular_values": read_singular_values(spectrum_files),
