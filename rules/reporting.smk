@@ -24,6 +24,7 @@ rule build_tables:
         "results/benchmarks/build_tables.jsonl"
     params:
         code=code("build_tables"),
+        published=hashed(Path(workflow.basedir, "nml/reporting/published.csv").read_text()),
     conda:
         "../envs/environment.yaml"
     script:

@@ -13,6 +13,7 @@ NOISE = ["corpus", "recipe", "noise_kind", "noise_percent"]
 AVERAGE_KEY = [*NOISE, "method", "fraction", "group", "metric"]
 TASK_KEY = [*NOISE, "task", "group", "test_set", "method", "fraction", "metric"]
 CONFIDENCE = 0.95
+_SEPARATOR = "\x1f"
 UNIT_LEVELS = ["unit", "task", "test_set", "pretrain_seed", "seed"]
 """How the rows of an average nest: each level shares the weight of the one before equally."""
 
@@ -74,14 +75,24 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame, covariances:
     return result[columns].reset_index()
 
 
-def results_per_task(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean and the standard deviation of every test set over its seeds.
+def average_each_test_set(cells: pd.DataFrame, sampling: pd.DataFrame, covariances: Covariances) -> pd.DataFrame:
+    """Average each test set alone: `average_over_tasks` with `task` and `test_set` in the key."""
+    place = ["group", "task", "test_set"]
+    joined = cells[place].agg(_SEPARATOR.join, axis=1) if len(cells) else cells["group"]
+    table = average_over_tasks(cells.assign(group=joined), sampling, covariances)
+    parts = table["group"].str.split(_SEPARATOR, expand=True).reindex(columns=range(3))
+    return table.assign(**{name: parts[number] for number, name in enumerate(place)})
+
+
+def results_per_task(cells: pd.DataFrame, sampling: pd.DataFrame, covariances: Covariances) -> pd.DataFrame:
+    """Return the mean, its interval and the standard deviation of every test set over its seeds.
 
     Returns
     -------
-    DataFrame with `TASK_KEY` and `value` (mean), `std`, `seeds` (rows averaged), `pretrain_seeds` and `n` (test
-    samples); sorted. `std` has one less in the denominator: with two or more pre-training seeds it is the deviation of
-    the encoders' means, which hold the tuning seeds; with one it is the deviation over tuning seeds, missing with one.
+    DataFrame with `TASK_KEY` and `value` (mean), `low, high` (95 %, as in `average_over_tasks`), `std`, `seeds` (rows
+    averaged), `pretrain_seeds` and `n` (test samples); sorted. `std` has one less in the denominator: with two or more
+    pre-training seeds it is the deviation of the encoders' means, which hold the tuning seeds; with one it is the
+    deviation over tuning seeds, missing with one.
     """
     encoders = cells.groupby([*TASK_KEY, "pretrain_seed"])["value"].mean().groupby(TASK_KEY).std()
     groups = cells.groupby(TASK_KEY, sort=True)
@@ -92,7 +103,9 @@ def results_per_task(cells: pd.DataFrame) -> pd.DataFrame:
         pretrain_seeds=("pretrain_seed", "nunique"),
         n=("n", "min"),
     )
-    return table.assign(std=table["std"].where(table["pretrain_seeds"] < 2, encoders)).reset_index()
+    intervals = average_each_test_set(cells, sampling, covariances).set_index(TASK_KEY)[["low", "high"]]
+    table = table.assign(std=table["std"].where(table["pretrain_seeds"] < 2, encoders)).join(intervals)
+    return table[["value", "low", "high", "std", "seeds", "pretrain_seeds", "n"]].reset_index()
 
 
 def add_unit(cells: pd.DataFrame) -> pd.DataFrame:

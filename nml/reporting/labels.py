@@ -9,6 +9,7 @@ TABLES = (
     "differences",
     "ranks",
     "per_task",
+    "published",
     "spectra",
     "singular_values",
     "associations",

@@ -122,6 +122,33 @@ def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
     return _pivot_ratios(pd.concat([rows, once]), "method")
 
 
+def show_published(published: pd.DataFrame) -> pd.DataFrame:
+    """Keep the published values that we have too, in percent, differences in points."""
+    rows = published[published["ours"].notna()]
+    noise = [noise_label(*pair) for pair in zip(rows["noise_kind"], rows["noise_percent"], strict=True)]
+    intervals = zip(rows["ours"], rows["low"], rows["high"], strict=True)
+    return pd.DataFrame(
+        {
+            "corpus": rows["corpus"],
+            "recipe": rows["recipe"],
+            "noise": noise,
+            "group": rows["group"],
+            "task": rows["task"],
+            "method": rows["method"].map(method_label),
+            "published": rows["published"].map(lambda value: f"{100 * value:.2f}"),
+            "ours": [_between(*row) for row in intervals],
+            "difference": rows["difference"].map(lambda value: f"{100 * value:+.2f}"),
+            "within": rows["within"],
+            "cells": rows["cells"],
+            "source": rows["source"],
+        }
+    )
+
+
+def _between(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.2f}" if pd.isna(low) else f"{100 * value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+
+
 def show_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
     """Pivot SVE and LSVR to one row per recipe, test set, quantity and noise kind, and one column per noise ratio."""
     key = [column for column in spectra if column not in ("pretrain_seed", "n", "dim", "sve", "lsvr", "dominant_ratio")]
@@ -218,6 +245,7 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "differences": show_differences,
     "ranks": show_ranks,
     "per_task": show_per_task,
+    "published": show_published,
     "spectra": show_spectra,
     "singular_values": show_singular_values,
     "associations": show_associations,

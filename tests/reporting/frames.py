@@ -22,12 +22,16 @@ def cell_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
 
 def averages_of(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     """Average hand-made cells whose `n` test images are all independent, with one prediction for each."""
+    return average_over_tasks(*sampled(rows))
+
+
+def sampled(rows: Iterable[dict[str, object]]) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
+    """Return hand-made cells and how far other test samples would move them."""
     cells = cell_rows(rows)
     means = cells.groupby(SAMPLING_KEY).agg(share=("value", "mean"), n=("n", "min")).reset_index()
     share = (means["n"] * means["share"] + 2) / (means["n"] + 4)
     variance = share * (1 - share) / (means["n"] + 4)
-    sampling = means[SAMPLING_KEY].assign(clusters=means["n"], variance=variance)
-    return average_over_tasks(cells, sampling, exact(cells))
+    return cells, means[SAMPLING_KEY].assign(clusters=means["n"], variance=variance), exact(cells)
 
 
 def exact(cells: pd.DataFrame) -> dict[tuple[str, str, int], Covariance]:
