@@ -63,6 +63,12 @@ TABLE_CAPTIONS = {
     "encoders of one seed, at most 5040.",
     "pretraining": "Pre-training: the noise asked for (in the address) and realised, and accuracy on clean "
     "validation data; no interval.",
+    "run_times": "Run time of tuning: wall time while the heads of a cell trained, on the device that ran them, from "
+    "the metadata beside the cells. Heads of one job train together, so a method's time depends on what else was in "
+    "the job. No interval.",
+    "datasets": "The downstream data sets: test samples as in the cells, the rest as the data set describes itself; "
+    "'-' where it is not on the machine that made this table. The metric of all is accuracy; mean per-class accuracy "
+    "and macro F1 are in the cells too.",
     "learning": "How each pre-training went, from its log; the Parquet file has every epoch. The loss is over the "
     "noisy data, the accuracy on clean validation data; no interval.",
 }
@@ -82,6 +88,11 @@ FIGURE_CAPTIONS = {
     "epoch, one line for each noise ratio: means over the pre-training seeds.",
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
     "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
+    "per_task_curves": "Accuracy on each ID task and OOD test domain against the percent of noise in pre-training: "
+    "linear probing, one line for each recipe and noise kind. The 95 % interval covers seeds and test samples of the "
+    "test set.",
+    "run_time": "Accuracy against the run time of a cell, for each tuning method: mean over the trained encoders and "
+    "the tasks, ID and OOD, with no interval.",
     "critical_difference": "Average rank of each tuning method over ID tasks and over OOD test domains, accuracy "
     "averaged over the trained encoders of a recipe and all seeds. A bar joins methods that Nemenyi's test does not "
     "tell apart: their ranks differ by less than the critical difference, CD (95 %). It takes tasks as independent; "

@@ -15,6 +15,8 @@ TABLES = (
     "associations",
     "pretraining",
     "learning",
+    "run_times",
+    "datasets",
 )
 FIGURES = (
     "noise_curves",
@@ -23,6 +25,8 @@ FIGURES = (
     "learning_curves",
     "spectrum_decay",
     "critical_difference",
+    "per_task_curves",
+    "run_time",
 )
 
 HEADLINE_METRIC = "accuracy"

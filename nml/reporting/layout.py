@@ -224,6 +224,33 @@ def show_learning(learning: pd.DataFrame) -> pd.DataFrame:
     return _named_noise(table.reset_index()).rename(columns={"pretrain_seed": "seed"} | titles)
 
 
+def show_run_times(run_times: pd.DataFrame) -> pd.DataFrame:
+    """Write seconds and hours with the digits that matter."""
+    numbers = {"seconds": "{:.2f}", "hours": "{:.3f}", "peak_memory_gb": "{:.2f}"}
+    texts = {
+        name: [ABSENT if pd.isna(v) else form.format(v) for v in run_times[name]] for name, form in numbers.items()
+    }
+    table = sort_rows(run_times.assign(**texts), lambda row: (row["corpus"], row["recipe"], method_rank(row["method"])))
+    titles = {"seconds": "seconds a cell", "hours": "hours in all", "peak_memory_gb": "peak memory, GB"}
+    return _without_single_corpus(table.assign(method=table["method"].map(method_label))).rename(columns=titles)
+
+
+def show_datasets(datasets: pd.DataFrame) -> pd.DataFrame:
+    """Write counts without decimals, in the order of the groups."""
+    groups = (*HEADLINE_GROUPS, "source")
+    rows = sort_rows(
+        datasets,
+        lambda row: (
+            groups.index(row["group"]) if row["group"] in groups else len(groups),
+            row["task"],
+            row["test_set"],
+        ),
+    )
+    counts = ["classes", "training_samples", "validation_samples"]
+    texts = {name: [ABSENT if pd.isna(value) else f"{value:.0f}" for value in rows[name]] for name in counts}
+    return rows.assign(**texts).rename(columns=lambda name: name.replace("_", " "))
+
+
 def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
     """Count what was run: tasks, test sets, methods and seeds of each encoder."""
     encoder = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
@@ -251,6 +278,8 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "associations": show_associations,
     "pretraining": show_pretraining,
     "learning": show_learning,
+    "run_times": show_run_times,
+    "datasets": show_datasets,
 }
 
 

@@ -15,6 +15,8 @@ from nml.reporting.associations import associate, spectrum_points
 from nml.reporting.averages import average_each_test_set, average_over_tasks, results_per_task
 from nml.reporting.captions import TABLE_CAPTIONS, seeds_note
 from nml.reporting.claims import claims_table
+from nml.reporting.costs import run_times
+from nml.reporting.datasets import datasets_table
 from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
@@ -30,7 +32,7 @@ _OOD_NOTE = "OOD domains show the same concepts and are not independent: the OOD
 _TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
-    *("claim", "about", "measure", "verdict", "missing", "within", "source", "note"),
+    *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
@@ -68,6 +70,8 @@ def build_tables(
         "associations": associate(points),
         "pretraining": pretraining,
         "learning": learning_table(encoder_metas),
+        "run_times": run_times(cell_files),
+        "datasets": datasets_table(cells),
     }
     note = seeds_note(tables["averages"])
     for name, frame in tables.items():

@@ -63,6 +63,7 @@ def make_cell(root: Path, encoder: Encoder, task: str, method: str, generator: n
             ]  # fmt: skip
     path = root / cell_path(encoder, task, method)
     write_parquet(path, {name: [row[name] for row in rows] for name in rows[0]})
+    write_json(path.with_suffix(".meta.json"), {"wall_seconds": 1.5, "process_peak_memory_bytes": 10**9})
     make_predictions(path.with_suffix(".predictions.parquet"), task, generator)
     return path
 
