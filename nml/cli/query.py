@@ -1,6 +1,7 @@
 """`nml query`: SQL over the results, as views of DuckDB."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,18 @@ from nml.artifacts import atomic_path, read_json
 from nml.cli.console import console, table
 from nml.errors import UserError
 from nml.grid import Encoder
+from nml.plugins import nearest
 
 _SHOWN_ROWS = 200
+_FILTER = re.compile(r"(\w+)=([^\s'\"]*)")
 _PREDICTIONS = ".predictions.parquet"
 
 
 def run(options: argparse.Namespace) -> None:
-    """Answer `options.sql`: print the table, or save it to `options.csv` or `options.parquet`."""
+    """Answer `options.question`, SQL or filters: print the table, or save it to `options.csv` or `options.parquet`."""
     with open_results() as connection:
         try:
-            answer = connection.sql(options.sql)
+            answer = connection.sql(_statement(options.question, connection))
             if answer is None:
                 raise UserError("the statement gives no table. Ask with SELECT, DESCRIBE or SUMMARIZE.")
             _deliver(answer, options)
@@ -27,6 +30,25 @@ def run(options: argparse.Namespace) -> None:
             views = ", ".join(row[0] for row in connection.execute("SHOW TABLES").fetchall())
             hint = f"The views here are: {views}. Their columns: nml query 'DESCRIBE cells'"
             raise UserError(f"{error}\n{hint}") from None
+
+
+def _statement(question: list[str], connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the SQL of a question; filters such as `task=fashion` ask for the rows of cells."""
+    filters = [_FILTER.fullmatch(word) for word in question]
+    if not all(filters):
+        if len(question) > 1:
+            raise UserError("write SQL as one argument, in quotes, or only filters of cells, such as task=fashion.")
+        return question[0]
+    columns = [row[0] for row in connection.execute("DESCRIBE cells").fetchall()]
+    parts = []
+    for name, value in (match.groups() for match in filters):
+        if name not in columns:
+            meant = nearest(name, columns)
+            hint = f" (did you mean '{meant}'?)" if meant else ""
+            raise UserError(f"cells have no column '{name}'{hint}; columns: {', '.join(columns)}.")
+        literal = value.replace("'", "''")
+        parts.append(f"\"{name}\" = '{literal}'")
+    return f"SELECT * FROM cells WHERE {' AND '.join(parts)} ORDER BY ALL"
 
 
 def open_results() -> duckdb.DuckDBPyConnection:

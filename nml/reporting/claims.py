@@ -238,8 +238,7 @@ def _deciding(parts: pd.DataFrame) -> dict[str, Any]:
         order=parts["verdict"].map(order), empty=parts["cells"] == 0, doubt=-parts["p_holm"].fillna(2)
     )
     chosen = ranked.sort_values(["order", "empty", "doubt"], kind="stable").iloc[0].to_dict()
-    absent = [f"{part}: {missing}" if len(parts) > 1 else missing
-              for part, missing in zip(parts["part"], parts["missing"], strict=True) if missing]  # fmt: skip
+    absent = dict.fromkeys(filter(None, parts["missing"]))
     return chosen | {"level": "claim", "missing": "; ".join(absent)}
 
 
@@ -253,9 +252,9 @@ def _lack_of_noise(rows: pd.DataFrame, pairs: pd.DataFrame, part: str) -> str:
 def _lack(rows: pd.DataFrame, methods: set[str], group: str, cells: int) -> str:
     if cells:
         return _absent_cells(rows[rows["method"].isin(methods)], group)
-    absent = sorted(methods - set(rows["method"]), key=method_label)
-    what = f"cells of {' and '.join(absent or sorted(methods))} on {group.upper()} tasks"
-    return f"{what}, from noisy encoders"
+    absent = sorted(methods - set(rows["method"]))
+    where = "" if absent else f" on the same {group.upper()} tasks and noisy encoders"
+    return f"cells of {' and '.join(absent or sorted(methods))}{where}"
 
 
 def _absent_cells(rows: pd.DataFrame, group: str) -> str:

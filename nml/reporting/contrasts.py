@@ -39,6 +39,13 @@ def against_method(rows: pd.DataFrame, method: str, baseline: str) -> pd.DataFra
     return _paired(first, second, ["noise_kind", "noise_percent"])
 
 
+def against_cell(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Pair the rows of two cells of a task by test set, fraction and tuning seed, whatever their encoders."""
+    shared = ["task", "group", "test_set", "fraction", "metric", "unit", "seed"]
+    pairs = first.merge(second, on=shared, suffixes=("", "_baseline"), validate="one_to_one")
+    return pairs.assign(change=pairs["value"] - pairs["value_baseline"])
+
+
 def cells_behind(pairs: pd.DataFrame) -> int:
     """Count the cells on both sides of the pairs, each once."""
     return len(_both_sides(pairs).drop_duplicates(CELL_NAME))
@@ -46,13 +53,9 @@ def cells_behind(pairs: pd.DataFrame) -> int:
 
 def _both_sides(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return each pair's cell and then each one's baseline, whose weight is negative."""
-    baselines = pairs.assign(
-        noise_kind=pairs["noise_kind_baseline"],
-        noise_percent=pairs["noise_percent_baseline"],
-        method=pairs["method_baseline"],
-        weight=-pairs["weight"] if "weight" in pairs else -1.0,
-    )
-    return pd.concat([pairs, baselines])
+    other = {name: pairs[f"{name}_baseline"] for name in CELL_NAME if f"{name}_baseline" in pairs}
+    weight = -pairs["weight"] if "weight" in pairs else -1.0
+    return pd.concat([pairs, pairs.assign(**other, weight=weight)])
 
 
 def _paired(rows: pd.DataFrame, baseline: pd.DataFrame, same: list[str]) -> pd.DataFrame:
@@ -114,7 +117,8 @@ def estimate(
     table["difference"] = pairs.groupby("contrast")["part"].sum()
     seeds, squares = _seed_variance(pairs)
     test, shared = contrast_variance(terms, covariances)
-    variance = test + (seeds - shared).clip(lower=0)
+    several = pairs.groupby("contrast")["pretrain_seed"].nunique() > 1
+    variance = test + (seeds - shared.where(several, 0.0)).clip(lower=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(squares > 0, (variance**2 / squares).clip(lower=1), np.inf)
         # Where nothing varies at all p is 0, or 1 where there is no difference either.

@@ -12,6 +12,9 @@ ENCODER = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
 CELL_KEY = [*ENCODER, "task", "group", "test_set", "method", "fraction", "seed", "metric"]
 CELL_NAME = [*ENCODER, "task", "method"]
 CELL_COLUMNS = [*CELL_KEY, "value", "n"]
+SCHEMA_VERSION = 1
+"""Of cells, predictions and spectra. A file of another version says so as `nml_schema` in its Parquet metadata; the
+first version has no such entry. To be raised when a column changes its meaning."""
 PREDICTIONS_SUFFIX = ".predictions.parquet"
 SPECTRUM_KEY = [*ENCODER, "task", "group", "test_set"]
 SPECTRUM_COLUMNS = [*SPECTRUM_KEY, "n", "dim", "sve", "lsvr", "dominant_ratio"]
