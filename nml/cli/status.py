@@ -10,7 +10,7 @@ from rich.table import Table
 
 from nml.cli.console import console, table
 from nml.cli.jobs import cells_of, jobs_of
-from nml.cli.states import FAILED, RUNNING, STALE, STATES, State, cell_states, job_states
+from nml.cli.states import DONE, FAILED, RUNNING, STALE, STATES, State, cell_states, job_states
 from nml.config.grid import encoders_of
 from nml.config.load import load_config
 from nml.config.schema import Config
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
         return
     out = console()
     out.print(_matrix(config))
-    out.print(_legend(config))
+    out.print(_legend(config, cells))
     out.print(_counts(cells))
     if troubled := [state for state in (*others, *cells) if state.state in (FAILED, STALE, RUNNING)]:
         out.print(_troubles(troubled))
@@ -65,10 +65,9 @@ def _share(cells: tuple[str, ...]) -> str:
     return {0: "·", len(cells): "●"}.get(present, f"{present}/{len(cells)}")
 
 
-def _legend(config: Config) -> str:
+def _legend(config: Config, cells: list[State]) -> str:
     tasks = "\n".join(f"  {number:>2}  {task}" for number, task in enumerate(config.tasks, start=1))
-    total = len(encoders_of(config)) * len(config.tasks) * len(config.methods)
-    done = total - len(missing_cells(config))
+    total, done = len(cells), sum(state.state in (DONE, STALE) for state in cells)
     methods = ", ".join(sorted(config.methods))
     return f"\n{done} of {total} cells are there.  ● all of {methods}   n/{len(config.methods)} some   · none\n{tasks}"
 
