@@ -23,7 +23,7 @@ rule build_tables:
     benchmark:
         "results/benchmarks/build_tables.jsonl"
     params:
-        code=code("build_tables"),
+        code=code("build_tables", "nml/reporting/published.csv"),
     conda:
         "../envs/environment.yaml"
     script:
@@ -65,7 +65,7 @@ rule write_report:
         "results/benchmarks/write_report.jsonl"
     params:
         title=CONFIG.name,
-        code=code("write_report", "nml/reporting/templates/report.html.j2"),
+        code=code("write_report", "nml/reporting/templates/report.html.j2", "nml/reporting/templates/cells.js"),
     conda:
         "../envs/environment.yaml"
     script:

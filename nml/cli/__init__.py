@@ -27,8 +27,10 @@ _EXAMPLES = {
     "status": """\
   nml status
   nml status --missing
+  nml status --json > status.json                    every job and cell: done, missing, failed or stale, and why
   snakemake $(nml status --missing | head -100)      make the first 100 missing cells, and nothing else""",
     "query": """\
+  nml query task=fashion method=nmtune noise_percent=20
   nml query "SELECT task, method, avg(value) FROM cells WHERE metric = 'accuracy' GROUP BY ALL ORDER BY ALL"
   nml query "SELECT noise_percent, avg(sve) FROM spectra WHERE \\"group\\" = 'id' GROUP BY ALL ORDER BY ALL"
   nml query "SELECT address, validation_accuracy FROM encoders ORDER BY address" --csv encoders.csv
@@ -38,6 +40,15 @@ _EXAMPLES = {
     "export": """\
   nml export emoji/resnet-mini/symmetric-20/s0 exported/resnet-mini
   nml export imagenet1k/resnet50-torchvision-v1/clean/s0 exported/resnet50 --layout timm""",
+    "show": """\
+  nml show emoji/resnet-mini/symmetric-20/s0/fashion/nmtune
+  nml show results/cells/emoji/resnet-mini/symmetric-20/s0/fashion/nmtune.parquet""",
+    "compare": """\
+  nml compare emoji/resnet-mini/clean/s0/fashion/lp emoji/resnet-mini/symmetric-20/s0/fashion/lp
+  nml compare emoji/resnet-mini/clean/s0/fashion/lp emoji/resnet-mini/clean/s0/fashion/nmtune""",
+    "merge": """\
+  nml merge /mnt/other/results
+  nml merge /mnt/other/results --prefer theirs""",
     "data": """\
   nml data
   nml data list --json
@@ -74,9 +85,16 @@ def _parser() -> argparse.ArgumentParser:
     for command in (plan, status):
         command.add_argument("--config", default="config.yaml", metavar="FILE", help="default: %(default)s")
     plan.add_argument("--measure", action="store_true", help="first train each recipe some seconds, on made-up images")
-    status.add_argument("--missing", action="store_true", help="only print the missing cells, one path a line")
+    form = status.add_mutually_exclusive_group()
+    form.add_argument("--missing", action="store_true", help="only print the missing cells, one path a line")
+    form.add_argument("--json", action="store_true", help="print the state of every job and cell as JSON")
     query = _command(commands, "query", "ask the results with SQL: views cells, predictions, spectra and encoders")
-    query.add_argument("sql", metavar="SQL", help="a DuckDB statement that gives a table")
+    query.add_argument(
+        "question",
+        nargs="+",
+        metavar="SQL",
+        help="a DuckDB statement that gives a table, or filters of cells: task=NAME",
+    )
     target = query.add_mutually_exclusive_group()
     target.add_argument("--csv", metavar="FILE", help="save the whole table as CSV instead of printing it")
     target.add_argument("--parquet", metavar="FILE", help="save the whole table as Parquet instead of printing it")
@@ -84,6 +102,17 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("address", metavar="ENCODER", help="such as emoji/resnet-mini/symmetric-20/s0")
     export.add_argument("folder", metavar="FOLDER", type=Path, help="where to; empty, or not there yet")
     export.add_argument("--layout", choices=LAYOUTS, help="default: that of the library the encoder is made with")
+    show = _command(commands, "show", "one cell: its results, its metadata and the command to rerun it")
+    show.add_argument("cell", metavar="CELL", help="<encoder>/<task>/<method>, or the path of its file")
+    compare = _command(commands, "compare", "two cells of a task: their difference, paired by test sample and seed")
+    compare.add_argument("cells", nargs=2, metavar="CELL", help="<encoder>/<task>/<method>, or the path of its file")
+    merge = _command(commands, "merge", "what was taken over from the results of another machine")
+    merge.add_argument("folder", metavar="FOLDER", help="the other machine's results/")
+    merge.add_argument(
+        "--prefer",
+        choices=("ours", "theirs"),
+        help="which cell stays where both have one and they differ; without it, a difference is an error",
+    )
     data = _command(
         commands, "data", "the corpora and tasks of the catalogues: are they here, how large, under which licence"
     )

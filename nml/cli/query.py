@@ -1,6 +1,8 @@
 """`nml query`: SQL over the results, as views of DuckDB."""
 
 import argparse
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,18 @@ from nml.artifacts import atomic_path, read_json
 from nml.cli.console import console, table
 from nml.errors import UserError
 from nml.grid import Encoder
+from nml.plugins import nearest
 
 _SHOWN_ROWS = 200
+_FILTER = re.compile(r"(\w+)=([^\s'\"]*)")
 _PREDICTIONS = ".predictions.parquet"
 
 
 def run(options: argparse.Namespace) -> None:
-    """Answer `options.sql`: print the table, or save it to `options.csv` or `options.parquet`."""
-    with open_results() as connection:
+    """Answer `options.question`, SQL or filters: print the table, or save it to `options.csv` or `options.parquet`."""
+    with open_results(_addressed(options.question)) as connection:
         try:
-            answer = connection.sql(options.sql)
+            answer = connection.sql(_statement(options.question, connection))
             if answer is None:
                 raise UserError("the statement gives no table. Ask with SELECT, DESCRIBE or SUMMARIZE.")
             _deliver(answer, options)
@@ -29,8 +33,33 @@ def run(options: argparse.Namespace) -> None:
             raise UserError(f"{error}\n{hint}") from None
 
 
-def open_results() -> duckdb.DuckDBPyConnection:
-    """Return a database in memory with a view of each kind of result that there is.
+def _statement(question: list[str], connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the SQL of a question; filters such as `task=fashion` ask for the rows of cells."""
+    filters = [_FILTER.fullmatch(word) for word in question]
+    if not all(filters):
+        if len(question) > 1:
+            raise UserError("write SQL as one argument, in quotes, or only filters of cells, such as task=fashion.")
+        return question[0]
+    columns = [row[0] for row in connection.execute("DESCRIBE cells").fetchall()]
+    parts = []
+    for name, value in (match.groups() for match in filters):
+        if name not in columns:
+            meant = nearest(name, columns)
+            hint = f" (did you mean '{meant}'?)" if meant else ""
+            raise UserError(f"cells have no column '{name}'{hint}; columns: {', '.join(columns)}.")
+        literal = value.replace("'", "''")
+        parts.append(f"\"{name}\" = '{literal}'")
+    return f"SELECT * FROM cells WHERE {' AND '.join(parts)} ORDER BY ALL"
+
+
+def _addressed(question: list[str]) -> dict[str, str]:
+    """Return the filters that a cell's path answers, so that no other files need be opened."""
+    filters = [_FILTER.fullmatch(word) for word in question]
+    return {m[1]: m[2] for m in filters if m[1] in ("task", "method")} if all(filters) else {}
+
+
+def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
+    """Return a database in memory with a view of each kind of result that there is, cells of `only` a task or method.
 
     Raises
     ------
@@ -44,7 +73,8 @@ def open_results() -> duckdb.DuckDBPyConnection:
     if not (files or spectra or metas):
         raise UserError("there are no results in this folder yet (results/). Make them: snakemake --cores all")
     if cells := [file for file in files if not file.endswith(_PREDICTIONS)]:
-        connection.read_parquet(cells).create_view("cells")
+        # Where none is left, any one says which columns there are.
+        connection.read_parquet([file for file in cells if _is_wanted(file, only)] or cells[:1]).create_view("cells")
     if predictions := [file for file in files if file.endswith(_PREDICTIONS)]:
         _create_predictions(connection, predictions)
     if spectra:
@@ -52,6 +82,11 @@ def open_results() -> duckdb.DuckDBPyConnection:
     if metas:
         _create_encoders(connection, metas)
     return connection
+
+
+def _is_wanted(file: str, only: Mapping[str, str]) -> bool:
+    path = Path(file)
+    return only.get("task", path.parent.name) == path.parent.name and only.get("method", path.stem) == path.stem
 
 
 def _tables(folder: str) -> list[str]:

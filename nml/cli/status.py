@@ -1,18 +1,22 @@
 """`nml status`: which encoders and cells are there, which are missing, and which jobs did not finish."""
 
 import argparse
+import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from nml.cli.console import console, table
-from nml.cli.jobs import Job, cells_of, jobs_of
+from nml.cli.jobs import cells_of, jobs_of
+from nml.cli.states import DONE, FAILED, RUNNING, STALE, STATES, State, cell_states, job_states
 from nml.config.grid import encoders_of
 from nml.config.load import load_config
 from nml.config.schema import Config
 from nml.grid import Encoder, encoder_dir
 
-_SHOWN_LOGS = 20
+_SHOWN = 20
 
 
 def run(options: argparse.Namespace) -> None:
@@ -21,11 +25,17 @@ def run(options: argparse.Namespace) -> None:
     if options.missing:
         print(*missing_cells(config), sep="\n", end="\n" if missing_cells(config) else "")
         return
+    jobs = jobs_of(config)
+    cells, others = list(cell_states(jobs)), list(job_states(jobs))
+    if options.json:
+        print(json.dumps(_as_json(config, cells, others), indent=1))
+        return
     out = console()
     out.print(_matrix(config))
-    out.print(_legend(config))
-    if unfinished := [job for job in jobs_of(config) if job.log.is_file() and not job.is_done()]:
-        out.print(_logs(unfinished))
+    out.print(_legend(config, cells))
+    out.print(_counts(cells))
+    if troubled := [state for state in (*others, *cells) if state.state in (FAILED, STALE, RUNNING)]:
+        out.print(_troubles(troubled))
 
 
 def missing_cells(config: Config) -> list[str]:
@@ -55,21 +65,33 @@ def _share(cells: tuple[str, ...]) -> str:
     return {0: "·", len(cells): "●"}.get(present, f"{present}/{len(cells)}")
 
 
-def _legend(config: Config) -> str:
+def _legend(config: Config, cells: list[State]) -> str:
     tasks = "\n".join(f"  {number:>2}  {task}" for number, task in enumerate(config.tasks, start=1))
-    total = len(encoders_of(config)) * len(config.tasks) * len(config.methods)
-    done = total - len(missing_cells(config))
+    total, done = len(cells), sum(state.state in (DONE, STALE) for state in cells)
     methods = ", ".join(sorted(config.methods))
     return f"\n{done} of {total} cells are there.  ● all of {methods}   n/{len(config.methods)} some   · none\n{tasks}"
 
 
-def _logs(unfinished: list[Job]) -> str:
-    lines = [f"  {job.log}  {_last_line(job.log)}" for job in unfinished[:_SHOWN_LOGS]]
-    if len(unfinished) > _SHOWN_LOGS:
-        lines.append(f"  and {len(unfinished) - _SHOWN_LOGS} more")
-    return "\nStarted, but not finished (they failed, were stopped or are still running):\n" + "\n".join(lines)
+def _counts(cells: list[State]) -> str:
+    counts = Counter(state.state for state in cells)
+    return "\nCells: " + ", ".join(f"{counts[state]} {state}" for state in STATES)
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "(empty)")
+def _troubles(troubled: list[State]) -> str:
+    """List what needs attention, once for each log and reason."""
+    unique = list({(state.log, state.state, state.reason): state for state in reversed(troubled)}.values())[::-1]
+    lines = [f"  {state.state:8}{state.path}\n          {state.log}  {state.reason}" for state in unique[:_SHOWN]]
+    if len(unique) > _SHOWN:
+        lines.append(f"  and {len(unique) - _SHOWN} more; all of them: nml status --json")
+    return "\nNot as it should be (failed, or stopped before the end; stale; running):\n" + "\n".join(lines)
+
+
+def _as_json(config: Config, cells: list[State], others: list[State]) -> dict[str, Any]:
+    counts = Counter(state.state for state in cells)
+    return {
+        "schema": 1,
+        "name": config.name,
+        "cells": {state: counts[state] for state in STATES},
+        "rows": [state.row() for state in cells],
+        "other_jobs": [state.row() for state in others],
+    }

@@ -1,18 +1,24 @@
 """Averages over tasks with their confidence intervals, and the results of each task."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from nml.reporting.sampling import SAMPLING_KEY
+from nml.reporting.reading import CELL_NAME
+from nml.reporting.sampling import SAMPLING_KEY, Covariances, contrast_variance
 
 NOISE = ["corpus", "recipe", "noise_kind", "noise_percent"]
 AVERAGE_KEY = [*NOISE, "method", "fraction", "group", "metric"]
 TASK_KEY = [*NOISE, "task", "group", "test_set", "method", "fraction", "metric"]
 CONFIDENCE = 0.95
+_SEPARATOR = "\x1f"
+UNIT_LEVELS = ["unit", "task", "test_set", "pretrain_seed", "seed"]
+"""How the rows of an average nest: each level shares the weight of the one before equally."""
 
 
-def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame) -> pd.DataFrame:
+def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame, covariances: Covariances) -> pd.DataFrame:
     r"""Average each method over the tasks of a group, with a 95 % confidence interval.
 
     Every unit counts once: a task, or in the group `ood` a task's test domain. Within a unit the mean is taken over
@@ -21,7 +27,7 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame) -> pd.DataFr
     The tasks are the fixed list of the benchmark, so they are not resampled; the interval says how far the average
     would move with other test samples and other seeds of the same tasks,
 
-    .. math:: \text{value} \pm t_{0.975, \nu} \sqrt{V}, \qquad V = V_\text{test} + V_\text{seeds},
+    .. math:: \text{value} \pm t_{0.975, \nu} \sqrt{V}, \qquad V = V_\text{test} + V_\text{seeds} - V_\text{both},
 
     cut to [0, 1], where
 
@@ -35,6 +41,9 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame) -> pd.DataFr
       mean over tuning seeds (heads of different tasks are independent; test sets of one task share the head, and are
       added up before the variance is taken). With a single seed of each it is zero, and the interval says nothing
       about other seeds: read the columns `pretrain_seeds` and `tuning_seeds` beside it.
+    - :math:`V_\text{both}`, with two or more pre-training seeds: what the other two both count, an encoder's own errors
+      (`nml.reporting.sampling.contrast_variance`); at most :math:`V_\text{seeds}`. With one pre-training seed it is
+      left in, and the interval is a little too wide.
     - :math:`\nu = V^2 / \sum_k V_k^2 / \nu_k` (Welch 1947, Satterthwaite 1946) over the seed terms;
       :math:`V_\text{test}` has no uncertainty of its own.
 
@@ -44,6 +53,8 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame) -> pd.DataFr
         Rows of `nml.reporting.reading.read_cells`.
     sampling
         Rows of `nml.reporting.sampling.sampling_variance` for the same cells.
+    covariances
+        `nml.reporting.sampling.sampling_covariances` of the same cells.
 
     Returns
     -------
@@ -54,9 +65,9 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame) -> pd.DataFr
     result = _counts(rows).join(_weighted_mean(rows, AVERAGE_KEY).rename("value"))
     test = _test_variance(rows)
     seeds, squares = _seed_variance(rows)
-    variance = test + seeds
+    variance = test + (seeds - _counted_twice(rows, covariances)).clip(lower=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = np.where(squares > 0, variance**2 / squares, np.inf)
+        freedom = np.where(squares > 0, (variance**2 / squares).clip(lower=1), np.inf)
     half = student_t.ppf(0.5 + CONFIDENCE / 2, freedom) * np.sqrt(variance)
     result["low"] = (result["value"] - half).clip(lower=0)
     result["high"] = (result["value"] + half).clip(upper=1)
@@ -64,14 +75,24 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame) -> pd.DataFr
     return result[columns].reset_index()
 
 
-def results_per_task(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean and the standard deviation of every test set over its seeds.
+def average_each_test_set(cells: pd.DataFrame, sampling: pd.DataFrame, covariances: Covariances) -> pd.DataFrame:
+    """Average each test set alone: `average_over_tasks` with `task` and `test_set` in the key."""
+    place = ["group", "task", "test_set"]
+    joined = cells[place].agg(_SEPARATOR.join, axis=1) if len(cells) else cells["group"]
+    table = average_over_tasks(cells.assign(group=joined), sampling, covariances)
+    parts = table["group"].str.split(_SEPARATOR, expand=True).reindex(columns=range(3))
+    return table.assign(**{name: parts[number] for number, name in enumerate(place)})
+
+
+def results_per_task(cells: pd.DataFrame, sampling: pd.DataFrame, covariances: Covariances) -> pd.DataFrame:
+    """Return the mean, its interval and the standard deviation of every test set over its seeds.
 
     Returns
     -------
-    DataFrame with `TASK_KEY` and `value` (mean), `std`, `seeds` (rows averaged), `pretrain_seeds` and `n` (test
-    samples); sorted. `std` has one less in the denominator: with two or more pre-training seeds it is the deviation of
-    the encoders' means, which hold the tuning seeds; with one it is the deviation over tuning seeds, missing with one.
+    DataFrame with `TASK_KEY` and `value` (mean), `low, high` (95 %, as in `average_over_tasks`), `std`, `seeds` (rows
+    averaged), `pretrain_seeds` and `n` (test samples); sorted. `std` has one less in the denominator: with two or more
+    pre-training seeds it is the deviation of the encoders' means, which hold the tuning seeds; with one it is the
+    deviation over tuning seeds, missing with one.
     """
     encoders = cells.groupby([*TASK_KEY, "pretrain_seed"])["value"].mean().groupby(TASK_KEY).std()
     groups = cells.groupby(TASK_KEY, sort=True)
@@ -82,7 +103,9 @@ def results_per_task(cells: pd.DataFrame) -> pd.DataFrame:
         pretrain_seeds=("pretrain_seed", "nunique"),
         n=("n", "min"),
     )
-    return table.assign(std=table["std"].where(table["pretrain_seeds"] < 2, encoders)).reset_index()
+    intervals = average_each_test_set(cells, sampling, covariances).set_index(TASK_KEY)[["low", "high"]]
+    table = table.assign(std=table["std"].where(table["pretrain_seeds"] < 2, encoders)).join(intervals)
+    return table[["value", "low", "high", "std", "seeds", "pretrain_seeds", "n"]].reset_index()
 
 
 def add_unit(cells: pd.DataFrame) -> pd.DataFrame:
@@ -94,13 +117,18 @@ def add_unit(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(unit=domain.where(cells["group"].str.split("+").str[0] == "ood", cells["task"]))
 
 
-def _weighted(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add the `unit` and its `weight`, which sums to one in each average: equal shares at each level of nesting."""
-    rows = add_unit(cells).assign(weight=1.0)
-    parents = list(AVERAGE_KEY)
-    for level in ("unit", "task", "test_set", "pretrain_seed", "seed"):
-        rows["weight"] /= rows.groupby(parents)[level].transform("nunique")
+def nested_weights(rows: pd.DataFrame, key: Sequence[str], levels: Sequence[str]) -> pd.Series:
+    """Return the weight of each row, which sum to one within the key: equal shares at each level of nesting."""
+    weights, parents = pd.Series(1.0, rows.index), list(key)
+    for level in levels:
+        weights /= rows.groupby(parents)[level].transform("nunique")
         parents.append(level)
+    return weights
+
+
+def _weighted(cells: pd.DataFrame) -> pd.DataFrame:
+    rows = add_unit(cells)
+    rows = rows.assign(weight=nested_weights(rows, AVERAGE_KEY, UNIT_LEVELS))
     return rows.assign(part=rows["weight"] * rows["value"])
 
 
@@ -125,6 +153,13 @@ def _counts(rows: pd.DataFrame) -> pd.DataFrame:
 def _test_variance(rows: pd.DataFrame) -> pd.Series:
     sets = rows.groupby([*AVERAGE_KEY, "unit", "test_set"]).agg({"weight": "sum", "variance": "mean"})
     return (sets["weight"] ** 2 * sets["variance"]).groupby(AVERAGE_KEY).sum()
+
+
+def _counted_twice(rows: pd.DataFrame, covariances: Covariances) -> pd.Series:
+    contrasts = rows.assign(contrast=rows.groupby(AVERAGE_KEY).ngroup())
+    terms = contrasts.groupby(["contrast", *CELL_NAME, "test_set", "fraction"])["weight"].sum().reset_index()
+    _, both = contrast_variance(terms, covariances)
+    return both.set_axis(rows.groupby(AVERAGE_KEY).size().index)
 
 
 def _seed_variance(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

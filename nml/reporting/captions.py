@@ -15,6 +15,14 @@ _INTERVAL = (
 )
 
 TABLE_CAPTIONS = {
+    "claims": "The claims of the papers, judged by accuracy with all of the training data. C1: linear probing, mean "
+    "over the noise ratios up to 10 % minus clean, over ID tasks. C2: the noise ratio that loses least against clean, "
+    "over OOD test domains. C3: Spearman correlation within tasks. C4: NMTune minus the method without it, on noisy "
+    "encoders. C5: the condition that speaks least for C1 or C2. In brackets the 95 % interval over test samples and "
+    "seeds of these tasks; for C3 the jackknife's over encoders. Supported: the interval is on the side of the claim "
+    "and p, corrected by Holm within the claim, is below 0.05; contradicted: so on the other side; undecided: neither, "
+    "or the matrix lacks what is named. Claims about noise need two pre-training seeds. A claim is supported if all "
+    "its parts are, contradicted if one is; its numbers are those of the part that decides.",
     "cells": "What was run: the tasks, test sets, methods and tuning seeds of each encoder. The Parquet file holds all "
     "rows of all cells.",
     "averages": "Averages over tasks (ID) and over test domains (OOD) in percent, ± half of the 95 % confidence "
@@ -23,28 +31,44 @@ TABLE_CAPTIONS = {
     "and the majority class, which uses no encoder and is therefore shown once per recipe, under the first method. "
     "†: fewer tasks than elsewhere in the group.",
     "differences": "Paired differences in accuracy, in points: each noise ratio minus clean pre-training, and one "
-    "method minus another on the same encoder. Pairs share test set and seeds. In brackets Student's 95 % confidence "
-    "interval over tasks (ID) or test domains (OOD), which speaks about other tasks of this kind and takes them as "
-    "independent; the OOD domains show the same concepts and are not, so read their p as a lower bound. p is two-sided "
-    "and corrected by Holm within a recipe, a group and a kind of comparison (noise, or methods). Chance in "
-    "pre-training moves all tasks of an encoder together and is in neither: they tell that these encoders differ, not "
-    "that noise is why. improved: the tasks or domains whose difference is above zero.",
+    "method minus another on the same encoder. Pairs share test samples and seeds. In brackets the 95 % confidence "
+    "interval over other test samples and seeds of the same tasks; a drawing or a font counts once. p is two-sided and "
+    "corrected by Holm within a recipe, a group and a kind of comparison (noise, or methods). With one pre-training "
+    "seed the chance of pre-training, which moves all tasks of an encoder together, is in neither: then they tell that "
+    "these encoders differ, not that noise is why. d: mean over tasks (ID) or test domains (OOD) divided by the "
+    "standard deviation over them (Cohen's d of paired samples). improved: the tasks or domains whose difference is "
+    "above zero. The Parquet file also has Student's interval and p over tasks, which speak about other tasks.",
+    "ranks": "Average rank of each tuning method over ID tasks, or OOD test domains, by its accuracy averaged over the "
+    "trained encoders of a recipe and all seeds; 1 is best. Two methods differ if their ranks do by more than "
+    "Nemenyi's critical difference (95 %). Friedman p: of no difference between any of them. Both take the tasks as "
+    "independent, which OOD domains are not.",
     "per_task": "Accuracy on each test set in percent against the percent of noise in pre-training: mean ± standard "
     "deviation across pre-training seeds (of the means over tuning seeds), or across tuning seeds where there is one "
     "pre-training seed. Group source: the OOD task's own domain, the style that the head is trained on, with other "
     "test samples (in the embedded task by another artist). The majority class uses no encoder and is shown once; the "
     "other control is the untrained encoder.",
+    "published": "Published values that have a source, in percent, beside ours where the matrix has the same corpus, "
+    "recipe, noise, task and method (Parquet: all of them). Ours: mean over seeds, with its 95 % interval over test "
+    "samples and seeds; within: whether the interval holds the published value, which has none. For pre-training there "
+    "is no interval.",
     "spectra": "Singular value entropy (SVE) and largest singular value ratio, LSVR = -log(sigma_1 / sum(sigma)), in "
     "nats, of the features of each test set, against the percent of noise in pre-training (mean over pre-training "
     "seeds; no interval). A larger LSVR means a smaller dominant singular value.",
     "singular_values": "Normalised singular values, sigma_k / sum(sigma), in percent: mean over the ID test sets and "
     "the pre-training seeds; no interval.",
     "associations": "Spearman correlation of the spectrum with the accuracy of linear probing on trained encoders, "
-    "after removing the mean of each test set and pre-training seed; p, two-sided, by permuting whole encoders within "
-    "a pre-training seed, since the points of one encoder are not independent. p cannot fall below 1 over the number "
-    "of permutations tried: E! for up to 7 encoders of one seed, at most 5040.",
+    "after removing the mean of each test set and pre-training seed; in brackets the jackknife's approximate 95 % "
+    "interval over encoders; p, two-sided, by permuting whole encoders within a pre-training seed, since the points of "
+    "one encoder are not independent. p cannot fall below 1 over the number of permutations tried: E! for up to 7 "
+    "encoders of one seed, at most 5040.",
     "pretraining": "Pre-training: the noise asked for (in the address) and realised, and accuracy on clean "
     "validation data; no interval.",
+    "run_times": "Run time of tuning: wall time while the heads of a cell trained, on the device that ran them, from "
+    "the metadata beside the cells. Heads of one job train together, so a method's time depends on what else was in "
+    "the job. No interval.",
+    "datasets": "The downstream data sets: test samples as in the cells, the rest as the data set describes itself; "
+    "'-' where it is not on the machine that made this table. The metric of all is accuracy; mean per-class accuracy "
+    "and macro F1 are in the cells too.",
     "learning": "How each pre-training went, from its log; the Parquet file has every epoch. The loss is over the "
     "noisy data, the accuracy on clean validation data; no interval.",
 }
@@ -64,6 +88,15 @@ FIGURE_CAPTIONS = {
     "epoch, one line for each noise ratio: means over the pre-training seeds.",
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
     "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
+    "per_task_curves": "Accuracy on each ID task and OOD test domain against the percent of noise in pre-training: "
+    "linear probing, one line for each recipe and noise kind. The 95 % interval covers seeds and test samples of the "
+    "test set.",
+    "run_time": "Accuracy against the run time of a cell, for each tuning method: mean over the trained encoders and "
+    "the tasks, ID and OOD, with no interval.",
+    "critical_difference": "Average rank of each tuning method over ID tasks and over OOD test domains, accuracy "
+    "averaged over the trained encoders of a recipe and all seeds. A bar joins methods that Nemenyi's test does not "
+    "tell apart: their ranks differ by less than the critical difference, CD (95 %). It takes tasks as independent; "
+    "OOD domains that show the same concepts are not.",
 }
 
 

@@ -12,6 +12,7 @@ from nml.reporting.reading import ENCODER
 
 FIELDS = {
     "objective": "str",
+    "architecture": "str",
     "realised_noise_percent": "float64",
     "validation_accuracy": "float64",
     "epochs": "float64",

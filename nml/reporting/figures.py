@@ -25,6 +25,7 @@ from nml.reporting.labels import (
     method_rank,
     p_label,
 )
+from nml.reporting.rank_figure import critical_difference
 from nml.reporting.series import noise_series, sort_rows
 from nml.reporting.style import (
     COLUMN_WIDTH,
@@ -37,6 +38,7 @@ from nml.reporting.style import (
     series_marker,
 )
 from nml.reporting.tables import read_table
+from nml.reporting.task_figures import per_task_curves, run_time
 
 _SERIES = ["corpus", "recipe", "kind"]
 _NOISE_LABEL = "noise in pre-training (%)"
@@ -54,7 +56,10 @@ def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
     """
     tables = {
         name: read_table(tables_dir, name)
-        for name in ("cells", "averages", "spectra", "singular_values", "associations", "pretraining", "learning")
+        for name in (
+            *("cells", "averages", "ranks", "spectra", "singular_values", "associations"),
+            *("pretraining", "learning", "per_task", "run_times"),
+        )
     }
     names = _series_names(tables["averages"], tables["pretraining"])
     if not names:
@@ -68,6 +73,9 @@ def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
         "pretraining_accuracy": lambda: pretraining_accuracy(tables["pretraining"], names),
         "learning_curves": lambda: learning_curves(tables["learning"], names),
         "spectrum_decay": lambda: spectrum_decay(tables["singular_values"], names),
+        "critical_difference": lambda: critical_difference(tables["ranks"]),
+        "per_task_curves": lambda: per_task_curves(tables["per_task"], names),
+        "run_time": lambda: run_time(tables["averages"], tables["run_times"]),
     }
     with matplotlib.rc_context(RC):
         for name, figure in draw.items():

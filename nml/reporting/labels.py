@@ -3,17 +3,31 @@
 from nml.grid import CLEAN, UNTRAINED
 
 TABLES = (
+    "claims",
     "cells",
     "averages",
     "differences",
+    "ranks",
     "per_task",
+    "published",
     "spectra",
     "singular_values",
     "associations",
     "pretraining",
     "learning",
+    "run_times",
+    "datasets",
 )
-FIGURES = ("noise_curves", "spectrum_scatter", "pretraining_accuracy", "learning_curves", "spectrum_decay")
+FIGURES = (
+    "noise_curves",
+    "spectrum_scatter",
+    "pretraining_accuracy",
+    "learning_curves",
+    "spectrum_decay",
+    "critical_difference",
+    "per_task_curves",
+    "run_time",
+)
 
 HEADLINE_METRIC = "accuracy"
 HEADLINE_GROUPS = ("id", "ood")

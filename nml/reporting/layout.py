@@ -50,6 +50,32 @@ def show_headline(averages: pd.DataFrame) -> pd.DataFrame:
     return table.assign(recipe=table["recipe"].mask(table["recipe"] == table["recipe"].shift(), ""))
 
 
+def show_claims(claims: pd.DataFrame) -> pd.DataFrame:
+    """Write one row for each claim, part and family: differences in points, correlations as they are."""
+    scale = claims["measure"].map({"difference": 100.0}).fillna(1.0)
+    numbers = zip(*(claims[name] * scale for name in ("estimate", "low", "high")), claims["measure"], strict=True)
+    return pd.DataFrame(
+        {
+            "claim": claims["claim"].where(claims["level"] == "claim", ""),
+            "about": claims["part"].where(claims["level"] != "claim", claims["statement"]),
+            "verdict": claims["verdict"],
+            "estimate [95 %]": [_estimate(*row) for row in numbers],
+            "measure": claims["measure"].replace({"difference": "points"}),
+            "p": [_p_text(p) for p in claims["p_holm"]],
+            "cells": claims["cells"],
+            "seeds": claims["pretrain_seeds"],
+            "missing": claims["missing"],
+        }
+    )
+
+
+def _estimate(value: float, low: float, high: float, measure: str) -> str:
+    if pd.isna(value):
+        return ABSENT
+    write = "{:+.2f}".format
+    return write(value + 0.0) if pd.isna(low) else f"{write(value + 0.0)} [{write(low + 0.0)}, {write(high + 0.0)}]"
+
+
 def show_differences(differences: pd.DataFrame) -> pd.DataFrame:
     """Write the differences in accuracy, in points, to one row per comparison and ID beside OOD.
 
@@ -71,6 +97,19 @@ def show_differences(differences: pd.DataFrame) -> pd.DataFrame:
     return _without_single_corpus(table[front + rest])
 
 
+def show_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Write ranks and the critical difference with two decimals."""
+    table = ranks.assign(
+        group=ranks["group"].str.upper(),
+        method=ranks["method"].map(method_label),
+        rank=ranks["rank"].map("{:.2f}".format),
+        critical_difference=[ABSENT if pd.isna(cd) else f"{cd:.2f}" for cd in ranks["critical_difference"]],
+        friedman_p=[_p_text(p) for p in ranks["friedman_p"]],
+    )
+    titles = {"rank": "average rank", "critical_difference": "critical difference", "friedman_p": "Friedman p"}
+    return _without_single_corpus(table).rename(columns=titles)
+
+
 def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
     """Pivot accuracy to one row per recipe, test set, method and noise kind, and one column per noise ratio."""
     rows = per_task[per_task["metric"] == HEADLINE_METRIC]
@@ -81,6 +120,33 @@ def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
     rows = _by_ratio(rows[~majority])
     once = once.assign(corpus="", kind=ABSENT, column=_ratio_columns(rows)[0] if len(rows) else "0 %")
     return _pivot_ratios(pd.concat([rows, once]), "method")
+
+
+def show_published(published: pd.DataFrame) -> pd.DataFrame:
+    """Keep the published values that we have too, in percent, differences in points."""
+    rows = published[published["ours"].notna()]
+    noise = [noise_label(*pair) for pair in zip(rows["noise_kind"], rows["noise_percent"], strict=True)]
+    intervals = zip(rows["ours"], rows["low"], rows["high"], strict=True)
+    return pd.DataFrame(
+        {
+            "corpus": rows["corpus"],
+            "recipe": rows["recipe"],
+            "noise": noise,
+            "group": rows["group"],
+            "task": rows["task"],
+            "method": rows["method"].map(method_label),
+            "published": rows["published"].map(lambda value: f"{100 * value:.2f}"),
+            "ours": [_between(*row) for row in intervals],
+            "difference": rows["difference"].map(lambda value: f"{100 * value:+.2f}"),
+            "within": rows["within"],
+            "cells": rows["cells"],
+            "source": rows["source"],
+        }
+    )
+
+
+def _between(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.2f}" if pd.isna(low) else f"{100 * value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def show_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
@@ -107,10 +173,12 @@ def show_associations(associations: pd.DataFrame) -> pd.DataFrame:
     table = associations.assign(
         group=associations["group"].str.upper(),
         quantity=associations["quantity"].str.upper(),
-        spearman=[ABSENT if pd.isna(rho) else f"{rho:+.2f}" for rho in associations["spearman"]],
+        spearman=[_correlation(*row) for row in associations[["spearman", "low", "high"]].itertuples(index=False)],
         p=[_p_text(p) for p in associations["p"]],
     )
-    return table.rename(columns={"spearman": "Spearman (within tasks)", "test_sets": "test sets"})
+    return table.drop(columns=["low", "high"]).rename(
+        columns={"spearman": "Spearman (within tasks)", "test_sets": "test sets"}
+    )
 
 
 def show_pretraining(pretraining: pd.DataFrame) -> pd.DataFrame:
@@ -156,6 +224,33 @@ def show_learning(learning: pd.DataFrame) -> pd.DataFrame:
     return _named_noise(table.reset_index()).rename(columns={"pretrain_seed": "seed"} | titles)
 
 
+def show_run_times(run_times: pd.DataFrame) -> pd.DataFrame:
+    """Write seconds and hours with the digits that matter."""
+    numbers = {"seconds": "{:.2f}", "hours": "{:.3f}", "peak_memory_gb": "{:.2f}"}
+    texts = {
+        name: [ABSENT if pd.isna(v) else form.format(v) for v in run_times[name]] for name, form in numbers.items()
+    }
+    table = sort_rows(run_times.assign(**texts), lambda row: (row["corpus"], row["recipe"], method_rank(row["method"])))
+    titles = {"seconds": "seconds a cell", "hours": "hours in all", "peak_memory_gb": "peak memory, GB"}
+    return _without_single_corpus(table.assign(method=table["method"].map(method_label))).rename(columns=titles)
+
+
+def show_datasets(datasets: pd.DataFrame) -> pd.DataFrame:
+    """Write counts without decimals, in the order of the groups."""
+    groups = (*HEADLINE_GROUPS, "source")
+    rows = sort_rows(
+        datasets,
+        lambda row: (
+            groups.index(row["group"]) if row["group"] in groups else len(groups),
+            row["task"],
+            row["test_set"],
+        ),
+    )
+    counts = ["classes", "training_samples", "validation_samples"]
+    texts = {name: [ABSENT if pd.isna(value) else f"{value:.0f}" for value in rows[name]] for name in counts}
+    return rows.assign(**texts).rename(columns=lambda name: name.replace("_", " "))
+
+
 def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
     """Count what was run: tasks, test sets, methods and seeds of each encoder."""
     encoder = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
@@ -171,15 +266,20 @@ def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "claims": show_claims,
     "cells": show_cells,
     "averages": show_averages,
     "differences": show_differences,
+    "ranks": show_ranks,
     "per_task": show_per_task,
+    "published": show_published,
     "spectra": show_spectra,
     "singular_values": show_singular_values,
     "associations": show_associations,
     "pretraining": show_pretraining,
     "learning": show_learning,
+    "run_times": show_run_times,
+    "datasets": show_datasets,
 }
 
 
@@ -198,6 +298,7 @@ def _difference_texts(rows: pd.DataFrame, group: str) -> dict[str, list[str]]:
     return {
         f"{group.upper()} difference": [_signed_interval(*row) for row in numbers],
         f"{group.upper()} p": [_p_text(p) for p in rows["p_holm"]],
+        f"{group.upper()} d": [ABSENT if pd.isna(d) else f"{d:+.1f}" for d in rows["effect"]],
         f"{group.upper()} improved": [
             f"{improved} of {units}" for improved, units in zip(rows["improved"], rows["units"], strict=True)
         ],
@@ -208,6 +309,12 @@ def _signed_interval(value: float, low: float, high: float) -> str:
     # + 0.0 writes a small loss as +0.0, not as -0.0.
     value, low, high = (round(100 * number, 1) + 0.0 for number in (value, low, high))
     return f"{value:+.1f}" if pd.isna(low) else f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _correlation(rho: float, low: float, high: float) -> str:
+    if pd.isna(rho):
+        return ABSENT
+    return f"{rho:+.2f}" if pd.isna(low) else f"{rho:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def _p_text(p: float) -> str:

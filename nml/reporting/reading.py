@@ -10,7 +10,11 @@ from nml.errors import UserError
 
 ENCODER = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
 CELL_KEY = [*ENCODER, "task", "group", "test_set", "method", "fraction", "seed", "metric"]
+CELL_NAME = [*ENCODER, "task", "method"]
 CELL_COLUMNS = [*CELL_KEY, "value", "n"]
+SCHEMA_VERSION = 1
+"""Of cells, predictions and spectra. A file of another version says so as `nml_schema` in its Parquet metadata; the
+first version has no such entry. To be raised when a column changes its meaning."""
 PREDICTIONS_SUFFIX = ".predictions.parquet"
 SPECTRUM_KEY = [*ENCODER, "task", "group", "test_set"]
 SPECTRUM_COLUMNS = [*SPECTRUM_KEY, "n", "dim", "sve", "lsvr", "dominant_ratio"]
@@ -123,6 +127,37 @@ def read_unit_sums(cell_files: Sequence[str | Path]) -> pd.DataFrame:
     cells["filename"] = [str(Path(cell).with_suffix(PREDICTIONS_SUFFIX)) for cell in cells["cell"]]
     frame = cells.merge(sums, on="filename").drop(columns=["cell", "filename"])
     return frame.sort_values([*ENCODER, "task", "test_set", "method", "fraction"], ignore_index=True)
+
+
+def read_clusters(cell_files: Sequence[str | Path]) -> pd.DataFrame:
+    """Return how much of each cluster of test images was predicted right, by each cell of one task.
+
+    Parameters
+    ----------
+    cell_files
+        Cells of one task, so that a table of all clusters fits into memory.
+
+    Returns
+    -------
+    DataFrame with `CELL_NAME` (the cell), `test_set, fraction, cluster` and `correct, predictions` (int64: counts over
+    the images of the cluster and the tuning seeds); in no order.
+
+    Raises
+    ------
+    UserError
+        No cells, or a file is missing or unreadable.
+    """
+    files = [str(Path(file).with_suffix(PREDICTIONS_SUFFIX)) for file in cell_files]
+    query = """
+        SELECT filename, test_set, fraction, split_part("key", '__', 1) AS cluster,
+               count(*) FILTER (label = prediction) AS correct, count(*) AS predictions
+        FROM files GROUP BY ALL
+    """
+    owner = _names(CELL_NAME)
+    cells = _query(cell_files, f"SELECT DISTINCT {owner}, filename AS cell FROM files", "cells")
+    cells["filename"] = [str(Path(cell).with_suffix(PREDICTIONS_SUFFIX)) for cell in cells["cell"]]
+    clusters = _query(files, query, "predictions").merge(cells.drop(columns="cell"), on="filename")
+    return clusters.drop(columns="filename")
 
 
 def _query(files: Sequence[str | Path], query: str, what: str) -> pd.DataFrame:

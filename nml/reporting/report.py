@@ -1,22 +1,25 @@
 """The report: one HTML page that holds everything and needs nothing else."""
 
 import base64
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from nml.artifacts import write_text
 from nml.errors import UserError
 from nml.grid import Encoder, Noise, cell_path
 from nml.reporting.captions import FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, TASK_CAPTION, seed_counts, seeds_note
-from nml.reporting.labels import FIGURES, TABLES, method_label, method_rank
-from nml.reporting.layout import SHOW, show_headline
-from nml.reporting.reading import ENCODER
+from nml.reporting.labels import FIGURES, HEADLINE_METRIC, TABLES, method_label, method_rank
+from nml.reporting.layout import SHOW, show_claims, show_headline
+from nml.reporting.reading import CELL_NAME, ENCODER
 from nml.reporting.tables import read_table
 
+GROUPS_OF_PAGE = ["id", "ood", "source"]
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -64,6 +67,8 @@ def write_report(
         intervals=seed_counts(tables["averages"]),
         seeds=seeds_note(tables["averages"]),
         cell=_example_cell(tables["cells"]),
+        cell_data=_as_script(_cell_rows(tables["cells"])),
+        claims=_grid(show_claims(tables["claims"][tables["claims"]["level"] == "claim"])),
         headline=_grid(show_headline(tables["averages"])),
         tables={name: _grid(SHOW[name](frame)) for name, frame in tables.items()},
         table_captions=TABLE_CAPTIONS,
@@ -77,6 +82,11 @@ def write_report(
     write_text(out_file, text)
 
 
+def _as_script(value: object) -> Markup:
+    """Write a value as JSON that may stand inside a script element."""
+    return Markup(json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))
+
+
 def _facts(cells: pd.DataFrame) -> dict[str, str]:
     encoders = cells.drop_duplicates(ENCODER)
     methods = sorted(set(cells["method"]), key=method_rank)
@@ -88,6 +98,19 @@ def _facts(cells: pd.DataFrame) -> dict[str, str]:
         "cells": f"{len(cells.drop_duplicates([*ENCODER, 'task', 'method']))}",
         "seeds": f"{cells['pretrain_seed'].nunique()} of pre-training, {cells['seed'].nunique()} of tuning",
     }
+
+
+def _cell_rows(cells: pd.DataFrame) -> list[list[str | float]]:
+    """Return for each cell what the page filters by, its mean accuracy on each group in percent, and its path."""
+    rows = cells[(cells["metric"] == HEADLINE_METRIC) & (cells["fraction"] == cells["fraction"].max())]
+    means = rows.groupby([*CELL_NAME, "group"])["value"].mean().unstack("group").reindex(columns=GROUPS_OF_PAGE)
+    shown = (100 * means).round(1).astype(object).where(means.notna(), "")
+    table = []
+    for name, values in zip(shown.index, shown.to_numpy().tolist(), strict=True):
+        corpus, recipe, kind, percent, seed, task, method = name
+        encoder = Encoder(corpus, recipe, Noise(kind, percent), seed)
+        table.append([str(encoder), task, method, *values, str(cell_path(encoder, task, method))])
+    return table
 
 
 def _example_cell(cells: pd.DataFrame) -> str:

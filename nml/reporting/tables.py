@@ -12,14 +12,19 @@ from nml.artifacts import write_parquet, write_text
 from nml.errors import UserError
 from nml.grid import UNTRAINED
 from nml.reporting.associations import associate, spectrum_points
-from nml.reporting.averages import average_over_tasks, results_per_task
+from nml.reporting.averages import average_each_test_set, average_over_tasks, results_per_task
 from nml.reporting.captions import TABLE_CAPTIONS, seeds_note
+from nml.reporting.claims import claims_table
+from nml.reporting.costs import run_times
+from nml.reporting.datasets import datasets_table
 from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
 from nml.reporting.layout import SHOW, show_headline
+from nml.reporting.published import compare_published, read_published
+from nml.reporting.ranks import average_ranks
 from nml.reporting.reading import read_cells, read_singular_values, read_spectra
-from nml.reporting.sampling import sampling_variance
+from nml.reporting.sampling import sampling_covariances, sampling_variance
 
 _ROWS_ON_A_PAGE = 45
 _TERMINAL_WIDTH = 120
@@ -27,6 +32,7 @@ _OOD_NOTE = "OOD domains show the same concepts and are not independent: the OOD
 _TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
+    *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
@@ -47,16 +53,25 @@ def build_tables(
         A list is empty, or a file is missing, unreadable or contradicts another; see `nml.reporting.reading`.
     """
     cells, spectra = read_cells(cell_files), read_spectra(spectrum_files)
+    covariances, points = sampling_covariances(cell_files), spectrum_points(cells, spectra)
+    pretraining, sampling = pretraining_table(encoder_metas), sampling_variance(cell_files)
+    averages = average_over_tasks(cells, sampling, covariances)
+    each = average_each_test_set(cells[cells["task"].isin(read_published()["task"])], sampling, covariances)
     tables = {
+        "claims": claims_table(cells, points, pretraining, covariances),
         "cells": cells,
-        "averages": average_over_tasks(cells, sampling_variance(cell_files)),
-        "differences": paired_differences(cells),
-        "per_task": results_per_task(cells),
+        "averages": averages,
+        "differences": paired_differences(cells, covariances),
+        "ranks": average_ranks(cells),
+        "per_task": results_per_task(cells, sampling, covariances),
+        "published": compare_published(each, averages, pretraining),
         "spectra": spectra,
         "singular_values": read_singular_values(spectrum_files),
-        "associations": associate(spectrum_points(cells, spectra)),
-        "pretraining": pretraining_table(encoder_metas),
+        "associations": associate(points),
+        "pretraining": pretraining,
         "learning": learning_table(encoder_metas),
+        "run_times": run_times(cell_files),
+        "datasets": datasets_table(cells),
     }
     note = seeds_note(tables["averages"])
     for name, frame in tables.items():

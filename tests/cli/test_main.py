@@ -12,7 +12,7 @@ import nml
 from nml.cli import main
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["plan", "status", "query", "data"]
+COMMANDS = ["plan", "status", "query", "show", "compare", "merge", "data"]
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

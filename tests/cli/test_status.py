@@ -1,5 +1,8 @@
 """The status shows what is there for each encoder and task, what is missing, and what did not finish."""
 
+import fcntl
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +29,7 @@ def test_a_fresh_folder_has_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         assert row(shown, encoder) == "missing · ·"
     assert "0 of 12 cells are there." in shown
     assert "1  emoji-domains" in shown
-    assert "not finished" not in shown
+    assert "Not as it should be" not in shown
 
 
 def test_the_matrix_counts_the_cells_of_each_pair(
@@ -72,6 +75,7 @@ def test_jobs_that_started_and_left_no_output_point_to_their_logs(
     write_text("results/logs/initialise_encoder/emoji/small/s0.log", "stopped")
     write_text("results/logs/write_report.log", "no tables")
     shown = status(capsys)
+    assert f"failed  results/encoders/{NOISY}/model.safetensors" in shown
     assert f"results/logs/pretrain/{NOISY}.log  pretrain: the loss became nan [epoch 2]" in shown
     assert f"results/logs/tune/{NOISY}/emoji-domains.log  (empty)" in shown
     assert "results/logs/initialise_encoder/emoji/small/s0.log  stopped" in shown
@@ -83,3 +87,47 @@ def test_nothing_is_written(project: Path, capsys: pytest.CaptureFixture[str]) -
     for command in (["status"], ["status", "--missing"], ["plan"], ["data"]):
         main(command)
     assert [path.name for path in project.iterdir()] == ["config.yaml"]
+
+
+def cell_rows(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, str]]:
+    found = json.loads(status(capsys, "--json"))
+    assert found["schema"] == 1 and sum(found["cells"].values()) == len(found["rows"]) == 12
+    return {
+        row["path"].removeprefix("results/cells/emoji/small/"): (row["state"], row["reason"]) for row in found["rows"]
+    }
+
+
+def test_a_failed_cell_is_a_row_with_its_error(make_cell: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    make_cell(NOISY, "emoji-domains", "lp")
+    write_text(f"results/logs/tune/{NOISY}/handwritten-digits.log", "Traceback\ntune: training diverged\n")
+    rows = cell_rows(capsys)
+    assert rows["symmetric-20/s0/handwritten-digits/lp.parquet"] == ("failed", "tune: training diverged")
+    assert rows["symmetric-20/s0/emoji-domains/lp.parquet"] == ("done", "")
+    assert rows["clean/s0/emoji-domains/lp.parquet"] == ("missing", "")
+    assert "Cells: 1 done, 9 missing, 0 running, 2 failed, 0 stale" in status(capsys)
+
+
+def test_a_truncated_cell_is_failed_and_one_older_than_its_encoder_stale(
+    make_cell: Callable, make_encoder: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for method in ("lp", "majority"):
+        make_cell(NOISY, "emoji-domains", method)
+    path = Path(f"results/cells/{NOISY}/emoji-domains/lp.parquet")
+    path.write_bytes(path.read_bytes()[:-3])
+    make_encoder(NOISY, 0.5)
+    os.utime(path.with_name("majority.parquet"), (1, 1))
+    rows = cell_rows(capsys)
+    assert rows["symmetric-20/s0/emoji-domains/lp.parquet"][0] == "failed"
+    assert "truncated" in rows["symmetric-20/s0/emoji-domains/lp.parquet"][1]
+    assert rows["symmetric-20/s0/emoji-domains/majority.parquet"][0] == "stale"
+
+
+def test_a_job_that_holds_its_lock_is_running(capsys: pytest.CaptureFixture[str]) -> None:
+    log = f"results/logs/tune/{NOISY}/emoji-domains.log"
+    write_text(log, "epoch 1")
+    lock = Path(".snakemake/nml-locks", log.replace("/", "+"))
+    write_text(lock, "")
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert cell_rows(capsys)["symmetric-20/s0/emoji-domains/lp.parquet"][0] == "running"
+    assert cell_rows(capsys)["symmetric-20/s0/emoji-domains/lp.parquet"] == ("failed", "epoch 1")

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from nml.reporting.averages import average_over_tasks
-from nml.reporting.reading import CELL_COLUMNS
-from nml.reporting.sampling import SAMPLING_KEY
+from nml.reporting.reading import CELL_COLUMNS, CELL_NAME
+from nml.reporting.sampling import SAMPLING_KEY, Covariance
 
 
 def cell_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
@@ -21,8 +22,22 @@ def cell_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
 
 def averages_of(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     """Average hand-made cells whose `n` test images are all independent, with one prediction for each."""
+    return average_over_tasks(*sampled(rows))
+
+
+def sampled(rows: Iterable[dict[str, object]]) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
+    """Return hand-made cells and how far other test samples would move them."""
     cells = cell_rows(rows)
     means = cells.groupby(SAMPLING_KEY).agg(share=("value", "mean"), n=("n", "min")).reset_index()
     share = (means["n"] * means["share"] + 2) / (means["n"] + 4)
     variance = share * (1 - share) / (means["n"] + 4)
-    return average_over_tasks(cells, means[SAMPLING_KEY].assign(clusters=means["n"], variance=variance))
+    return cells, means[SAMPLING_KEY].assign(clusters=means["n"], variance=variance), exact(cells)
+
+
+def exact(cells: pd.DataFrame) -> dict[tuple[str, str, int], Covariance]:
+    """Return covariances of test sets so large that they add nothing."""
+    found = {}
+    for place, part in cells.groupby(["task", "test_set", "fraction"]):
+        names = sorted(set(part[CELL_NAME].itertuples(index=False, name=None)))
+        found[place] = Covariance({name: row for row, name in enumerate(names)}, np.zeros((len(names),) * 2))
+    return found

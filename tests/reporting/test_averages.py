@@ -8,7 +8,7 @@ from scipy.stats import t as student_t
 from nml.reporting.averages import average_over_tasks, results_per_task
 from nml.reporting.sampling import SAMPLING_KEY
 
-from .frames import averages_of, cell_rows
+from .frames import averages_of, cell_rows, exact, sampled
 
 
 def only_row(rows: list[dict[str, object]]) -> pd.Series:
@@ -127,8 +127,9 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
 
 def test_per_task_gives_mean_and_standard_deviation_over_seeds():
     rows = results_per_task(
-        cell_rows([{"seed": 0, "value": 0.5}, {"seed": 1, "value": 0.7}, {"task": "b", "value": 0.1}])
+        *sampled([{"seed": 0, "value": 0.5}, {"seed": 1, "value": 0.7}, {"task": "b", "value": 0.1}])
     )
+    assert (rows["low"] < rows["value"]).all() and (rows["value"] < rows["high"]).all()
     assert rows["value"].tolist() == pytest.approx([0.6, 0.1])
     assert rows["std"].iloc[0] == pytest.approx(np.std([0.5, 0.7], ddof=1))
     assert np.isnan(rows["std"].iloc[1])
@@ -141,7 +142,7 @@ def test_per_task_deviation_is_across_pretraining_seeds_where_there_are_several(
         for encoder, values in enumerate([(0.4, 0.6), (0.6, 0.8)])
         for seed, value in enumerate(values)
     ]
-    row = results_per_task(cell_rows(rows)).iloc[0]
+    row = results_per_task(*sampled(rows)).iloc[0]
     assert row["std"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
     assert (row["seeds"], row["pretrain_seeds"]) == (4, 2)
 
@@ -149,5 +150,5 @@ def test_per_task_deviation_is_across_pretraining_seeds_where_there_are_several(
 def test_the_sampling_variance_of_clustered_images_widens_the_interval():
     cells = cell_rows([{"value": 0.8, "n": 400}])
     sampling = cells[SAMPLING_KEY].assign(clusters=100, variance=0.0016)
-    row = average_over_tasks(cells, sampling).iloc[0]
+    row = average_over_tasks(cells, sampling, exact(cells)).iloc[0]
     assert row["high"] - row["value"] == pytest.approx(1.959964 * 0.04, rel=1e-5)

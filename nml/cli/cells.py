@@ -1,0 +1,67 @@
+"""Cells by the addresses that users type, and what their files hold."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from nml.errors import UserError
+from nml.grid import Encoder, cell_path
+from nml.reporting.reading import CELL_COLUMNS
+
+_CELL = re.compile(
+    r"(?:results/cells/)?(?P<encoder>[^/]+/[^/]+/[^/]+/s\d+)/(?P<task>[^/]+)/(?P<method>[^/]+?)(\.parquet)?"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell by its encoder, task and method."""
+
+    encoder: Encoder
+    task: str
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.encoder}/{self.task}/{self.method}"
+
+    @property
+    def path(self) -> Path:
+        return Path(cell_path(self.encoder, self.task, self.method))
+
+    @property
+    def log(self) -> Path:
+        return Path("results/logs/tune", str(self.encoder), f"{self.task}.log")
+
+
+def parse_cell(text: str) -> Cell:
+    """Read `<encoder>/<task>/<method>`, or the path of the cell's file."""
+    match = _CELL.fullmatch(text)
+    if not match:
+        raise UserError(
+            f"'{text}' is no cell. A cell is <corpus>/<recipe>/<noise>/s<seed>/<task>/<method>, for example "
+            "'emoji/resnet-mini/symmetric-20/s0/fashion/nmtune', or the path of its file."
+        )
+    return Cell(Encoder.parse(match["encoder"]), match["task"], match["method"])
+
+
+def read_cell(cell: Cell) -> pd.DataFrame:
+    """Return the rows of a cell, `CELL_COLUMNS`; raise `UserError` if there are none, or the file is damaged."""
+    if not cell.path.is_file():
+        hint = f" Its job left a log: {cell.log}" if cell.log.is_file() else ""
+        raise UserError(f"{cell.path} does not exist. Make it: snakemake --cores 1 {cell.path}.{hint}")
+    return read_rows(cell.path)
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Return the rows of a cell's file; raise `UserError` naming the file if it is damaged or no cell."""
+    try:
+        with duckdb.connect() as connection:
+            rows = connection.read_parquet(str(path)).df()
+    except duckdb.Error as error:
+        raise UserError(f"{path} cannot be read ({error}). Delete it and rerun.") from None
+    if absent := [name for name in CELL_COLUMNS if name not in rows]:
+        raise UserError(f"{path} is no cell: it lacks the columns {', '.join(absent)}. Delete it and rerun.")
+    return rows[CELL_COLUMNS]

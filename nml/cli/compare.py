@@ -1,0 +1,45 @@
+"""`nml compare`: two cells of a task, paired by test sample and seed."""
+
+import argparse
+
+import pandas as pd
+
+from nml.cli.cells import Cell, parse_cell, read_cell
+from nml.cli.console import console, table
+from nml.errors import UserError
+from nml.reporting.averages import add_unit
+from nml.reporting.contrasts import against_cell, estimate
+from nml.reporting.labels import HEADLINE_METRIC, p_label
+from nml.reporting.sampling import sampling_covariances
+
+_KEY = ["group", "test_set", "fraction"]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print accuracy of both cells of `options.cells` on each test set, and the first minus the second."""
+    first, second = map(parse_cell, options.cells)
+    if first.task != second.task:
+        raise UserError(f"'{first}' and '{second}' are cells of different tasks, which share no test samples.")
+    if first == second:
+        raise UserError(f"'{first}' is compared with itself.")
+    rows = [_accuracy(cell) for cell in (first, second)]
+    pairs = against_cell(*rows)
+    if pairs.empty:
+        raise UserError(f"'{first}' and '{second}' have no test set, fraction and tuning seed in common.")
+    found = estimate(pairs, _KEY, sampling_covariances([first.path, second.path]))
+    names = ("A %", "B %", "A minus B", "95 %", "p", "seeds")
+    made = table(*_KEY, *names, numbers=names)
+    for place, row in zip(found.index, found.itertuples(), strict=True):
+        means = (f"{100 * part.set_index(_KEY).loc[[place], 'value'].mean():.2f}" for part in rows)
+        interval = f"{100 * row.low:+.2f} to {100 * row.high:+.2f}"
+        p = p_label(row.p).removeprefix("= ")
+        made.add_row(*map(str, place), *means, f"{100 * row.difference:+.2f}", interval, p, str(row.tuning_seeds))
+    out = console()
+    out.print(f"A  {first}\nB  {second}\n")
+    out.print(made)
+    out.print("\nAccuracy in percent; intervals over test samples and tuning seeds of these two, without correction.")
+
+
+def _accuracy(cell: Cell) -> pd.DataFrame:
+    rows = read_cell(cell)
+    return add_unit(rows[rows["metric"] == HEADLINE_METRIC])

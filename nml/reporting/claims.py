@@ -1,0 +1,265 @@
+"""What the study says about each claim of the papers: estimate, interval and verdict, computed from the cells."""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nml.reporting.associations import PAIRS, within_task_spearman
+from nml.reporting.contrasts import against_clean, against_method, cells_behind, comparable, estimate
+from nml.reporting.differences import holm
+from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC, method_label
+from nml.reporting.reading import CELL_NAME
+from nml.reporting.sampling import Covariances
+
+SLIGHT_PERCENT = 10
+"""The highest noise ratio that the papers call slight."""
+SIGNIFICANT = 0.05
+_FEWEST_SEEDS = 2
+_FAMILY = ["corpus", "recipe", "noise_kind"]
+_BLACK_BOX = (("nmtune", "lp"), ("nmtune", "mlp"))
+_EFFICIENT = (("ft-nmtune", "ft"), ("lora-nmtune", "lora"))
+_ASPECTS = {
+    "corpora": "corpus",
+    "noise kinds": "noise_kind",
+    "architectures": "architecture",
+    "objectives": "objective",
+    "tuning methods": "method",
+}
+_SIGN_OF_LSVR = 0
+"""Sources differ on the sign that the papers expect; see docs/decisions.md."""
+
+CLAIMS = {
+    "C1": f"Slight pre-training noise (up to {SLIGHT_PERCENT} %) helps in-domain transfer.",
+    "C2": "Any pre-training noise hurts out-of-domain transfer.",
+    "C3": "The spectrum of the features explains it: SVE goes with ID accuracy, LSVR with OOD accuracy.",
+    "C4": "NMTune improves ID and OOD accuracy of noisy encoders, in black-box and in parameter-efficient form.",
+    "C5": "C1 and C2 hold whatever the corpus, noise kind, architecture, objective and tuning method.",
+}
+SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+COLUMNS = {
+    **{"claim": "str", "level": "str", "part": "str", "statement": "str", "measure": "str"},
+    **dict.fromkeys(("estimate", "low", "high", "p", "p_holm"), "float64"),
+    **{"cells": "int64", "pretrain_seeds": "int64", "verdict": "str", "missing": "str"},
+}
+
+
+class Found(NamedTuple):
+    """One number that speaks for or against a claim; `sign` is what the claim expects, 0 for either."""
+
+    estimate: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
+    cells: int = 0
+    pretrain_seeds: int = 0
+    sign: int = 0
+
+    def side(self) -> int:
+        """Return 1 if the whole interval is where the claim expects it, -1 if it is opposite, else 0."""
+        sign = self.sign or np.sign(self.estimate)
+        return int(sign * self.low > 0 and sign * self.high > 0) - int(sign * self.low < 0 and sign * self.high < 0)
+
+
+def claims_table(
+    cells: pd.DataFrame, points: pd.DataFrame, pretraining: pd.DataFrame, covariances: Covariances
+) -> pd.DataFrame:
+    """Judge each claim by accuracy with all of the training data; docs/decisions.md says what each estimate is.
+
+    **The verdict of a part.** `supported` if the 95 % interval is on the side that the claim says and p, corrected by
+    Holm over the parts of the claim, is below 0.05; `contradicted` if so on the other side; else `undecided`. A part
+    about several conditions at once ("any noise", "whatever the corpus") is decided by the one that speaks least for
+    it: supported only if every one of them is; contradicted if one is, with its p multiplied by their number. Claims
+    about noise need two pre-training seeds at least. Where the matrix lacks what a part needs it is undecided, with 0
+    cells, and `missing` says what.
+
+    **The verdict of a claim.** Contradicted if a part is, supported if all parts are, else undecided; its numbers are
+    those of the part that decides.
+
+    Parameters
+    ----------
+    cells
+        Rows of `nml.reporting.reading.read_cells`.
+    points
+        Rows of `nml.reporting.associations.spectrum_points`.
+    pretraining
+        Rows of `nml.reporting.encoders.pretraining_table`.
+    covariances
+        `nml.reporting.sampling.sampling_covariances` of the same cells.
+
+    Returns
+    -------
+    DataFrame with `COLUMNS`, in the order of the claims. `level`: `claim`, `part` (of the claim), or `family` (the same
+    for one corpus, recipe and noise kind). `measure`: `difference` (of accuracies, fractions) or `Spearman`. `cells`
+    counts those behind the estimate.
+    """
+    rows = cells[(cells["metric"] == HEADLINE_METRIC) & (cells["fraction"] == cells["fraction"].max())]
+    trained = pretraining.dropna(subset=["objective"]).drop_duplicates(["corpus", "recipe"])
+    models = trained.set_index(["corpus", "recipe"])[["architecture", "objective"]]
+    rows = comparable(rows).join(models, on=["corpus", "recipe"])
+    noise = _about_noise(rows, covariances)
+    table = [*noise, *_about_spectra(points), *_about_nmtune(rows, covariances), *_about_aspects(rows, covariances)]
+    frame = pd.DataFrame(table).sort_values("claim", kind="stable", ignore_index=True)
+    return _judged(frame)
+
+
+def _about_noise(rows: pd.DataFrame, covariances: Covariances) -> Iterable[dict[str, Any]]:
+    pairs = against_clean(rows[rows["method"] == "lp"])
+    slight = pairs[(pairs["group"] == "id") & (pairs["noise_percent"] <= SLIGHT_PERCENT)]
+    hurt = pairs[pairs["group"] == "ood"]
+    for claim, part, chosen in (("C1", "ID", slight), ("C2", "OOD", hurt)):
+        lack = _lack_of_noise(rows, chosen, part)
+        yield _row(claim, "part", part, _noise_found(claim, chosen, covariances), lack)
+        for family, own in chosen.groupby(_FAMILY):
+            yield _row(claim, "family", "/".join(family), _noise_found(claim, own, covariances), lack)
+
+
+def _noise_found(claim: str, pairs: pd.DataFrame, covariances: Covariances) -> Found:
+    """C1: the mean over the slight ratios. C2: the ratio that speaks least for it."""
+    if claim == "C1":
+        levels = [*_FAMILY, "noise_percent"]
+        return _weakest(_difference(pairs.assign(everything=""), ["everything"], covariances, levels), 1)
+    return _weakest(_difference(pairs, ["noise_percent"], covariances, _FAMILY), -1)
+
+
+def _about_spectra(points: pd.DataFrame) -> Iterable[dict[str, Any]]:
+    for (group, quantity), sign in zip(PAIRS, (1, _SIGN_OF_LSVR), strict=True):
+        chosen = points[points["group"] == group]
+        part = f"{quantity.upper()}, {group.upper()}"
+        families = {"/".join(name): _associated(own, quantity, sign) for name, own in chosen.groupby(_FAMILY[:2])}
+        together = _associated(chosen, quantity, sign)
+        lack = "" if together.cells else f"three encoders with linear probing on the same {group.upper()} test sets"
+        yield _row("C3", "part", part, _one_sign(together, list(families.values())), lack, "Spearman")
+        for name, found in families.items():
+            yield _row("C3", "family", f"{part}: {name}", found, lack, "Spearman")
+
+
+def _associated(points: pd.DataFrame, quantity: str, sign: int) -> Found:
+    found = within_task_spearman(points, quantity, "accuracy")
+    if np.isnan(found.spearman):
+        return Found(sign=sign)
+    seeds = points.groupby(["corpus", "recipe"])["pretrain_seed"].nunique().min()
+    cells = len(points.drop_duplicates(["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed", "task"]))
+    return Found(found.spearman, found.low, found.high, found.p, cells, int(seeds), sign)
+
+
+def _one_sign(together: Found, families: list[Found]) -> Found:
+    """Where the sign is open, two recipes with opposite ones contradict: show the one that opposes the whole."""
+    if together.sign:
+        return together
+    clear = [found for found in families if found.side() > 0 and found.p * len(families) < SIGNIFICANT]
+    against = [found for found in clear if found.estimate * together.estimate < 0]
+    if against and len({np.sign(found.estimate) for found in clear}) > 1:
+        return against[0]._replace(sign=int(np.sign(together.estimate)))
+    return together
+
+
+def _about_nmtune(rows: pd.DataFrame, covariances: Covariances) -> Iterable[dict[str, Any]]:
+    noisy = rows[(rows["noise_percent"] > 0) | (rows["noise_kind"] == "released")]
+    for (method, baseline), group in product([*_BLACK_BOX, *_EFFICIENT], HEADLINE_GROUPS):
+        pairs = against_method(noisy[noisy["group"] == group], method, baseline)
+        levels = [*_FAMILY, "noise_percent"]
+        found = _weakest(_difference(pairs.assign(everything=""), ["everything"], covariances, levels), 1)
+        form = "black-box" if (method, baseline) in _BLACK_BOX else "parameter-efficient"
+        part = f"{form}, {group.upper()}: {method_label(method)} minus {method_label(baseline)}"
+        lack = _lack(noisy, {method, baseline}, group, found.cells)
+        yield _row("C4", "part", part, found, lack)
+
+
+def _about_aspects(rows: pd.DataFrame, covariances: Covariances) -> Iterable[dict[str, Any]]:
+    for (name, column), (claim, group) in product(_ASPECTS.items(), (("C1", "id"), ("C2", "ood"))):
+        chosen = rows if column == "method" else rows[rows["method"] == "lp"]
+        pairs = against_clean(chosen[chosen["group"] == group].dropna(subset=[column]))
+        pairs = pairs[pairs["noise_percent"] <= SLIGHT_PERCENT] if claim == "C1" else pairs
+        values = sorted(set(pairs[column])) if len(pairs) else []
+        part = f"{claim} for all {name} ({', '.join(map(str, values)) or 'none'})"
+        if len(values) < 2:
+            yield _row("C5", "part", part, Found(), f"two or more {name}")
+            continue
+        levels = [*_FAMILY, "noise_percent"] if claim == "C1" else _FAMILY
+        key = [column] if claim == "C1" else [column, "noise_percent"]
+        found = _weakest(_difference(pairs, key, covariances, levels), 1 if claim == "C1" else -1)
+        yield _row("C5", "part", part, found, _absent_cells(chosen, group))
+
+
+def _difference(
+    pairs: pd.DataFrame, key: Sequence[str], covariances: Covariances, levels: Sequence[str]
+) -> pd.DataFrame:
+    table = estimate(pairs, key, covariances, [name for name in levels if name not in key])
+    # Conditions share clean encoders.
+    return table.assign(cells=cells_behind(pairs)) if len(pairs) else table
+
+
+def _weakest(table: pd.DataFrame, sign: int) -> Found:
+    """Return the condition that speaks least for the claim; see `claims_table`."""
+    if table.empty:
+        return Found(sign=sign)
+    conditions = [
+        Found(row.difference, row.low, row.high, row.p, row.cells, row.pretrain_seeds, sign)
+        for row in table.itertuples()
+    ]
+    seeds = min(found.pretrain_seeds for found in conditions)
+    # Against the claim one of several conditions is enough, which chance offers more often.
+    against = [found._replace(p=min(1.0, found.p * len(conditions))) for found in conditions if found.side() < 0]
+    if against:
+        chosen = min(against, key=lambda found: found.p)
+    else:
+        chosen = min(conditions, key=lambda found: found.low if sign > 0 else -found.high)
+    return chosen._replace(pretrain_seeds=seeds)
+
+
+def _row(claim: str, level: str, part: str, found: Found, missing: str, measure: str = "difference") -> dict[str, Any]:
+    seeds_needed = claim in ("C1", "C2", "C5") and found.cells and found.pretrain_seeds < _FEWEST_SEEDS
+    lacks = [missing] * bool(missing) + [f"{_FEWEST_SEEDS} pre-training seeds or more"] * bool(seeds_needed)
+    values = found._asdict() | {"side": 0 if seeds_needed else found.side()}
+    del values["sign"]
+    words = {"claim": claim, "level": level, "part": part, "statement": CLAIMS[claim], "measure": measure}
+    return {**words, **values, "missing": "; ".join(lacks)}
+
+
+def _judged(table: pd.DataFrame) -> pd.DataFrame:
+    """Correct p, decide each row, and put the row of the claim itself before its parts."""
+    table["p_holm"] = table.groupby(["claim", "level"])["p"].transform(holm)
+    clear = table["side"].where(table["p_holm"] < SIGNIFICANT, 0)
+    table["verdict"] = clear.map({1: SUPPORTED, -1: CONTRADICTED, 0: UNDECIDED})
+    rows = []
+    for claim in CLAIMS:
+        own = table[table["claim"] == claim]
+        rows += [_deciding(own[own["level"] == "part"]), *own.to_dict("records")]
+    return pd.DataFrame(rows)[list(COLUMNS)].astype(COLUMNS)
+
+
+def _deciding(parts: pd.DataFrame) -> dict[str, Any]:
+    """Return the row of the claim: that of the part that decides."""
+    order = {CONTRADICTED: 0, UNDECIDED: 1, SUPPORTED: 2}
+    ranked = parts.assign(
+        order=parts["verdict"].map(order), empty=parts["cells"] == 0, doubt=-parts["p_holm"].fillna(2)
+    )
+    chosen = ranked.sort_values(["order", "empty", "doubt"], kind="stable").iloc[0].to_dict()
+    absent = dict.fromkeys(filter(None, parts["missing"]))
+    return chosen | {"level": "claim", "missing": "; ".join(absent)}
+
+
+def _lack_of_noise(rows: pd.DataFrame, pairs: pd.DataFrame, part: str) -> str:
+    if len(pairs):
+        return _absent_cells(rows[rows["method"] == "lp"], part.lower())
+    slight = f" up to {SLIGHT_PERCENT} %" if part == "ID" else ""
+    return f"linear probing on {part} tasks with a clean encoder and one with noise{slight} of the same recipe and seed"
+
+
+def _lack(rows: pd.DataFrame, methods: set[str], group: str, cells: int) -> str:
+    if cells:
+        return _absent_cells(rows[rows["method"].isin(methods)], group)
+    absent = sorted(methods - set(rows["method"]))
+    where = "" if absent else f" on the same {group.upper()} tasks and noisy encoders"
+    return f"cells of {' and '.join(absent or sorted(methods))}{where}"
+
+
+def _absent_cells(rows: pd.DataFrame, group: str) -> str:
+    """Say how many cells the product of these encoders, tasks and methods lacks."""
+    there = rows[rows["group"] == group].drop_duplicates(CELL_NAME)
+    encoders = len(there.drop_duplicates(CELL_NAME[:5]))
+    absent = encoders * there["task"].nunique() * there["method"].nunique() - len(there)
+    return f"{absent} of {absent + len(there)} cells" if absent else ""

@@ -1,0 +1,63 @@
+"""Average ranks of the tuning methods over tasks, with Friedman's test and Nemenyi's critical difference."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+from nml.reporting.averages import CONFIDENCE
+from nml.reporting.contrasts import comparable
+from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC
+
+_KEY = ["corpus", "recipe", "group"]
+COLUMNS = [*_KEY, "method", "rank", "units", "critical_difference", "friedman_p"]
+
+
+def average_ranks(cells: pd.DataFrame) -> pd.DataFrame:
+    r"""Rank the methods on each unit (task, or OOD test domain) by accuracy, and average the ranks (Demšar 2006).
+
+    The accuracy of a method on a unit is its mean over the trained encoders of the recipe and all seeds. Units that
+    lack a method are left out. Two methods differ if their ranks do by more than Nemenyi's critical difference,
+
+    .. math:: q_{0.95, k} \sqrt{k (k + 1) / 6 N},
+
+    for k methods and N units, which it takes as independent; OOD domains that show the same concepts are not.
+
+    Returns
+    -------
+    DataFrame with `COLUMNS`, sorted by rank within corpus, recipe and group; the best method has the smallest rank.
+    `friedman_p`: of no difference between any of the methods; it needs three of them, and the critical difference two.
+    """
+    rows = comparable(cells[cells["metric"] == HEADLINE_METRIC])
+    rows = rows[rows["fraction"] == rows["fraction"].max()]
+    means = rows.groupby([*_KEY, "unit", "method"])["value"].mean().unstack("method")
+    parts = [_ranks(part.dropna(axis=1, how="all").dropna(), key) for key, part in means.groupby(_KEY)]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    order = table["group"].map({group: place for place, group in enumerate(HEADLINE_GROUPS)})
+    return table.assign(order=order).sort_values(["corpus", "recipe", "order", "rank", "method"], ignore_index=True)[
+        COLUMNS
+    ]
+
+
+def _ranks(values: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
+    units, methods = values.shape
+    # Rounding lets ties survive the averaging.
+    ranks = rankdata(-np.round(values.to_numpy(), 12), axis=1)
+    enough = units > 1 and methods > 1
+    quantile = studentized_range.ppf(CONFIDENCE, methods, np.inf) / np.sqrt(2) if enough else np.nan
+    return pd.DataFrame(
+        {
+            **dict(zip(_KEY, key, strict=True)),
+            "method": list(values),
+            "rank": ranks.mean(axis=0) if units else np.nan,
+            "units": units,
+            "critical_difference": quantile * np.sqrt(methods * (methods + 1) / (6 * max(units, 1))),
+            "friedman_p": _friedman(values.to_numpy()),
+        }
+    )
+
+
+def _friedman(values: np.ndarray) -> float:
+    units, methods = values.shape
+    if units < 2 or methods < 3 or (values == values[:, :1]).all():
+        return np.nan
+    return float(friedmanchisquare(*values.T).pvalue)

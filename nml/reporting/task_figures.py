@@ -1,0 +1,97 @@
+"""Figures of single tasks and of run time."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import StrMethodFormatter
+
+from nml.grid import UNTRAINED
+from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC, MAJORITY, method_label, method_rank
+from nml.reporting.series import noise_series
+from nml.reporting.style import PAGE_WIDTH, method_style, series_colour, series_marker
+
+_COLUMNS = 5
+
+
+def per_task_curves(per_task: pd.DataFrame, names: dict[tuple[str, str, str], str]) -> Figure:
+    """Draw linear probing on each test set against the noise ratio, one small panel a test set, ID before OOD.
+
+    Parameters
+    ----------
+    per_task
+        The table `per_task`.
+    names
+        A name for each (corpus, recipe, noise kind).
+    """
+    rows = per_task[(per_task["metric"] == HEADLINE_METRIC) & (per_task["method"] == "lp")]
+    rows = rows[(rows["fraction"] == rows["fraction"].max()) & (rows["noise_kind"] != UNTRAINED)]
+    rows = noise_series(rows[rows["group"].isin(HEADLINE_GROUPS)])
+    order = {group: place for place, group in enumerate(HEADLINE_GROUPS)}
+    sets = sorted(set(zip(rows["group"], rows["task"], rows["test_set"], strict=True)), key=lambda s: (order[s[0]], s))
+    lines = max(1, -(-len(sets) // _COLUMNS))
+    figure = Figure(figsize=(PAGE_WIDTH, 1.35 * lines + 0.5))
+    figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.04)
+    axes = figure.subplots(lines, _COLUMNS, squeeze=False, sharex=True).ravel()
+    for panel, (group, task, test_set) in zip(axes, sets, strict=False):
+        own = rows[(rows["group"] == group) & (rows["task"] == task) & (rows["test_set"] == test_set)]
+        for place, key in enumerate(names):
+            part = own[(own[["corpus", "recipe", "kind"]] == key).all(axis=1)].sort_values("noise_percent")
+            errors = 100 * np.array([part["value"] - part["low"], part["high"] - part["value"]])
+            style = {"color": series_colour(place), "marker": series_marker(place), "markersize": 2.5}
+            panel.errorbar(part["noise_percent"], 100 * part["value"], errors, linewidth=0.9, elinewidth=0.6, **style)
+        name = task if group == "id" else test_set.removeprefix("test-")
+        panel.set_title(f"{name} ({group.upper()})", fontsize=6.5)
+        panel.tick_params(labelsize=6)
+        panel.grid(axis="y")
+    for panel in axes[len(sets) :]:
+        panel.set_axis_off()
+    figure.supxlabel("noise in pre-training (%)", fontsize=8)
+    figure.supylabel("accuracy of LP (%)", fontsize=8)
+    handles = [
+        Line2D([], [], color=series_colour(place), marker=series_marker(place), label=name)
+        for place, name in enumerate(names.values())
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 2))
+    return figure
+
+
+def run_time(averages: pd.DataFrame, run_times: pd.DataFrame) -> Figure:
+    """Draw ID and OOD accuracy of each method against the seconds of a cell, a mark a recipe.
+
+    Parameters
+    ----------
+    averages, run_times
+        The tables of these names.
+    """
+    rows = averages[(averages["metric"] == HEADLINE_METRIC) & (averages["noise_kind"] != UNTRAINED)]
+    rows = rows[(rows["fraction"] == rows["fraction"].max()) & (rows["method"] != MAJORITY)]
+    key = ["corpus", "recipe", "method"]
+    means = rows.groupby([*key, "group"])["value"].mean().reset_index().merge(run_times[[*key, "seconds"]], on=key)
+    means = means.dropna(subset=["seconds"])
+    methods = sorted(set(rows["method"]), key=method_rank)
+    recipes = sorted(set(zip(rows["corpus"], rows["recipe"], strict=True)))
+    figure = Figure(figsize=(PAGE_WIDTH, 2.7))
+    figure.set_layout_engine("constrained", w_pad=0.08)
+    for panel, group in zip(figure.subplots(1, 2), HEADLINE_GROUPS, strict=True):
+        for row in means[means["group"] == group].itertuples():
+            marker = series_marker(recipes.index((row.corpus, row.recipe)))
+            style = {"marker": marker, "color": method_style(row.method, methods)["color"], "markersize": 6}
+            panel.plot(row.seconds, 100 * row.value, linestyle="", **style)
+        panel.set(xscale="log", xlabel="seconds a cell", ylabel=f"{group.upper()} accuracy (%)")
+        for formatted in (panel.xaxis.set_major_formatter, panel.xaxis.set_minor_formatter):
+            formatted(StrMethodFormatter("{x:g}"))
+        panel.margins(0.15)
+        panel.grid()
+    handles = [
+        Line2D(
+            [], [], marker="s", linestyle="", color=method_style(method, methods)["color"], label=method_label(method)
+        )
+        for method in methods
+    ]
+    handles += [
+        Line2D([], [], marker=series_marker(place), linestyle="", color="black", mfc="white", label="/".join(recipe))
+        for place, recipe in enumerate(recipes)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handletextpad=0.1)
+    return figure

@@ -1,0 +1,72 @@
+"""Cells are shown and compared by their addresses."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nml.cli import main
+
+CLEAN, NOISY = "emoji/small/clean/s0", "emoji/small/symmetric-20/s0"
+
+
+def ask(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    main(list(words))
+    return capsys.readouterr().out
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(list(words))
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.fixture
+def cells(make_cell: Callable) -> None:
+    make_cell(CLEAN, "emoji-domains", "lp", 0.5)
+    make_cell(NOISY, "emoji-domains", "lp", 0.25)
+    make_cell(NOISY, "handwritten-digits", "lp")
+
+
+@pytest.mark.usefixtures("cells")
+@pytest.mark.parametrize("name", [f"{NOISY}/emoji-domains/lp", f"results/cells/{NOISY}/emoji-domains/lp.parquet"])
+def test_a_cell_is_shown_with_its_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ask(capsys, "show", name)
+    assert "25.00" in shown and "lp.meta.json" in shown
+    assert f"snakemake --cores 1 --force results/cells/{NOISY}/emoji-domains/lp.parquet" in shown
+
+
+@pytest.mark.usefixtures("cells")
+def test_two_cells_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ask(capsys, "compare", f"{CLEAN}/emoji-domains/lp", f"{NOISY}/emoji-domains/lp")
+    assert "+25.00" in shown
+
+
+@pytest.mark.usefixtures("cells")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show", "lp"], "is no cell"),
+        (["show", f"{NOISY}/emoji-domains/mlp"], "does not exist. Make it: snakemake"),
+        (["compare", f"{NOISY}/emoji-domains/lp", f"{NOISY}/handwritten-digits/lp"], "different tasks"),
+        (["compare", f"{NOISY}/emoji-domains/lp", f"{NOISY}/emoji-domains/lp"], "with itself"),
+        (["query", "tsk=x"], "did you mean 'task'?"),
+        (["query", "task=x", "SELECT 1"], "as one argument"),
+    ],
+)
+def test_wrong_words_are_explained(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said in refusal(capsys, *words)
+
+
+@pytest.mark.usefixtures("cells")
+def test_a_truncated_cell_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(f"results/cells/{NOISY}/emoji-domains/lp.parquet")
+    path.write_bytes(path.read_bytes()[:60])
+    assert f"{path} cannot be read" in refusal(capsys, "show", f"{NOISY}/emoji-domains/lp")
+
+
+@pytest.mark.usefixtures("cells")
+def test_filters_ask_for_rows_of_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ask(capsys, "query", "task=emoji-domains", "noise_percent=20").splitlines()
+    assert len(lines) == 3 and "symmetric" in lines[2]

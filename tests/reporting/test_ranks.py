@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from nml.reporting.rank_figure import cliques, critical_difference
+from nml.reporting.ranks import average_ranks
+
+from .frames import cell_rows
+
+
+def ranked(values: np.ndarray, methods: str = "abc"):
+    """Rank methods with accuracies of shape (tasks, methods)."""
+    return average_ranks(
+        cell_rows({"task": f"t{task}", "method": methods[method], "value": float(value)}
+                  for (task, method), value in np.ndenumerate(values))
+    )  # fmt: skip
+
+
+def test_ranks_are_averaged_over_tasks_and_ties_share_theirs():
+    table = ranked(np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.8], [0.1, 0.2, 0.3]])).set_index("method")
+    assert table["rank"].to_dict() == pytest.approx({"a": 5 / 3, "b": 6.5 / 3, "c": 6.5 / 3})
+
+
+def test_the_critical_difference_is_that_of_demsar():
+    """Demšar (2006), table 5: q = 2.343 for three methods, 2.569 for four."""
+    found = ranked(np.random.default_rng(0).random((14, 3)))["critical_difference"].iloc[0]
+    assert found == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 14)), rel=1e-3)
+    four = ranked(np.random.default_rng(0).random((14, 4)), "abcd")["critical_difference"].iloc[0]
+    assert four == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), rel=1e-3)
+
+
+def test_tasks_that_lack_a_method_are_left_out():
+    rows = [{"task": task, "method": method, "value": 0.5} for task in "ab" for method in "xy"]
+    table = average_ranks(cell_rows(rows[:-1]))
+    assert table["units"].tolist() == [1, 1] and table["critical_difference"].isna().all()
+
+
+def test_bars_join_what_does_not_differ():
+    assert cliques([1.0, 1.5, 2.5, 4.0], 1.2) == [(0, 1), (1, 2)]
+    assert cliques([1.0, 1.5, 1.8, 4.0], 1.2) == [(0, 2)]
+    assert cliques([1.0, 3.0], 1.2) == []
+
+
+def test_the_diagram_has_a_panel_for_each_recipe_and_group(tables_dir):
+    from nml.reporting.tables import read_table
+
+    figure = critical_difference(read_table(tables_dir, "ranks"))
+    assert sum(bool(axes.texts) for axes in figure.axes) == 4
