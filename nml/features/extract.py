@@ -10,7 +10,7 @@ from nml.encoders import LoadedEncoder
 from nml.features.store import Split, TaskFeatures
 from nml.features.views import view_of
 from nml.progress import Progress
-from nml.tasks.task import Task, list_split, read_split
+from nml.tasks.task import Task, count_samples, read_split
 
 BATCH_SIZE = 256
 
@@ -36,7 +36,7 @@ def _extract_split(
     encoder: LoadedEncoder, task: Task, split: str, views: int, smallest_area: float
 ) -> tuple[Split, np.ndarray]:
     """Return a split, and the features of all its views, float32 [views, N, D], of which the first are the split's."""
-    count = len(list_split(task, split)[0])
+    count = count_samples(task, split)
     features, labels, keys = np.empty((views, 0, 0), dtype=np.float32), [], []
     samples = read_split(task, split)
     while batch := list(islice(samples, BATCH_SIZE)):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nml import plugins
-from nml.artifacts import sha256_file
+from nml.artifacts import read_json, sha256_file
 from nml.corpora.class_names import read_names
 from nml.errors import UserError
 from nml.grid import TaskAddress
@@ -139,6 +139,13 @@ def list_split(task: Task, split: str) -> tuple[list[str], np.ndarray]:
         return _listed(task, split)
     keys, labels, _ = _varied(task, split)
     return keys, labels
+
+
+def count_samples(task: Task, split: str) -> int:
+    """Return how many samples a split has, without reading them where a list says it."""
+    if task._layout is None and _is_whole(task, split):
+        return read_json(task.path / "info.json")["splits"][split]["samples"]
+    return len(list_split(task, split)[0])
 
 
 def fingerprint(task: Task) -> str:

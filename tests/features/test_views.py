@@ -24,8 +24,8 @@ class Pixels:
     module = torch.nn.Linear(1, 1)
 
     @staticmethod
-    def transform(images: torch.Tensor) -> torch.Tensor:
-        return images.float()
+    def transform(images: list[np.ndarray]) -> torch.Tensor:
+        return stack_images(images).float()
 
     @staticmethod
     def features(images: torch.Tensor) -> torch.Tensor:
