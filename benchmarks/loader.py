@@ -52,18 +52,20 @@ def photograph(rng: np.random.Generator) -> bytes:
     return data.getvalue()
 
 
-def write_shards() -> Corpus:
-    """Write the shards, unless they are there."""
-    rng = np.random.default_rng(0)
-    shards = [Shard(path.name, path) for number in range(SHARDS) for path in [FOLDER / f"{number:05d}.tar"]]
-    for shard in shards:
-        if not shard.path.is_file():
-            with atomic_path(shard.path) as temporary, TarWriter(str(temporary)) as tar:
-                for sample in range(SAMPLES):
-                    key = f"{shard.path.stem}{sample:04d}"
-                    tar.write({"__key__": key, "cls": str(sample % CLASSES), "jpg": photograph(rng)})
-    names = [f"class {number}" for number in range(CLASSES)]
-    return Corpus("benchmark", {"train": shards, "validation": []}, names, [], ("labels",))
+def write_corpus(folder: Path, images: int, classes: int, draw: Callable[[np.random.Generator], bytes]) -> Corpus:
+    """Write shards of images with labels and captions, unless they are there; the last one is also for validation."""
+    rng, shards = np.random.default_rng(0), []
+    for number, start in enumerate(range(0, images, SAMPLES)):
+        shards.append(Shard(f"{number:05d}.tar", folder / f"{number:05d}.tar"))
+        if not shards[-1].path.is_file():
+            with atomic_path(shards[-1].path) as temporary, TarWriter(str(temporary)) as tar:
+                for sample in range(start, min(start + SAMPLES, images)):
+                    label = sample % classes
+                    texts = {"cls": str(label), "txt": f"a picture of class {label}, number {sample}"}
+                    tar.write({"__key__": f"{number:05d}{sample:08d}", **texts, "jpg": draw(rng)})
+    names = [f"class {number}" for number in range(classes)]
+    splits = {"train": shards, "validation": shards[-1:]}
+    return Corpus("benchmark", splits, names, ["a picture of {}"], ("labels", "captions"))
 
 
 def plain_epoch(corpus: Corpus, size: int) -> None:
@@ -163,7 +165,7 @@ def profile(corpus: Corpus, size: int) -> None:
 def main() -> None:
     """Compare, then profile."""
     torch.set_num_threads(1)
-    corpus = write_shards()
+    corpus = write_corpus(FOLDER, SHARDS * SAMPLES, CLASSES, photograph)
     with tempfile.TemporaryDirectory() as folder:
         index_corpus(corpus, Path(folder, "index"))
         inject_noise(Path(folder, "index"), Noise(), 0, Path(folder, "clean"))
