@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nml.config.load import check_config
+from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
 from nml.jobs import job
@@ -24,7 +24,7 @@ if __name__ == "__main__":
             code=snakemake.params.code,
             validate_on=open_corpus(snakemake.params.validate_on, ["validation"]),
             # Not a parameter: a run that is done is not to be done again when more images may be corrupt.
-            max_corrupt_share=check_config(snakemake.config).max_corrupt_share,
+            max_corrupt_share=snakemake.config.get("max_corrupt_share", MAX_CORRUPT_SHARE),
             # Not a parameter of the rule: watching is no reason to train again.
             watch=tuple(snakemake.config.get("watch", ())),
         )

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nml.artifacts import sha256_file
+from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
 from nml.corpora.disk import full_disk_named
@@ -72,7 +73,7 @@ class Run:
     code: str
     loader_workers: int = 0
     validate_on: Corpus | None = None
-    max_corrupt_share: float = 0.001
+    max_corrupt_share: float = MAX_CORRUPT_SHARE
     watch: tuple[str, ...] = ()
 
     @property
