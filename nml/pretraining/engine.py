@@ -1,7 +1,6 @@
 """The training loop, one for both objectives and any number of processes, resumable after any step it saved."""
 
 import logging
-import math
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -350,7 +349,7 @@ def _train_epoch(
             others = _speed(state, sizes) | {"learning_rate": state.optimizer.param_groups[0]["lr"]}
             watcher.show_steps(progress.done, state.sums, _own_samples(state, sizes, world), others)
         if state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes):
-            _require_finite(run, state)
+            _require_finite(run, state, world)
             _save(run, state, world)
 
 
@@ -416,19 +415,22 @@ def _speed(state: State, sizes: list[int]) -> dict[str, float]:
     return {"images_per_second": seen / state.seconds, "data_share": state.waited / state.seconds}
 
 
-def _require_finite(run: Run, state: State) -> None:
-    loss = state.sums[0].item()
-    if not math.isfinite(loss):
+def _require_finite(run: Run, state: State, world: World) -> None:
+    """Stop all processes where the loss or a weight of one is not finite; every process must call it."""
+    # The last step's loss is that of the weights before it.
+    finite = torch.stack([tensor.isfinite().all() for tensor in (state.sums, *state.model.parameters())]).all()
+    if world.add(1 - finite.int()):
         raise UserError(
-            f"{run.label}: the loss became {loss} in epoch {state.epoch + 1}. The last good state is kept in "
-            f"{run.progress_dir}. Lower recipes.{run.recipe_name}.learning_rate (now {run.recipe.learning_rate})."
+            f"{run.label}: the loss or a weight became infinite or NaN in epoch {state.epoch + 1}. The last good state "
+            f"is kept in {run.progress_dir}. Lower recipes.{run.recipe_name}.learning_rate (now "
+            f"{run.recipe.learning_rate})."
         )
 
 
 def _log_row(run: Run, state: State, sizes: list[int], world: World) -> dict[str, float]:
     samples = sum(sizes)
     state.sums = world.add(state.sums)
-    _require_finite(run, state)
+    _require_finite(run, state, world)
     loss_sum, right = state.sums.tolist()
     return {
         "epoch": state.epoch + 1,

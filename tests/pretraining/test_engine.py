@@ -159,6 +159,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(r
     assert len(train(job)[1]) == 2
 
 
+def test_weights_that_the_last_step_broke_are_not_saved(run, monkeypatch):
+    job, real, steps = run(epochs=2), engine.train_step, []
+
+    def breaking(run, model, state, *args):
+        real(run, model, state, *args)
+        steps.append(1)
+        if len(steps) == 8:
+            with torch.no_grad():
+                next(state.model.parameters())[0] = math.inf
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="weight became infinite or NaN in epoch 2"):
+        patch.setattr(engine, "train_step", breaking)
+        train(job)
+    assert [file.stem for file in engine._checkpoints(job)] == ["00001-00000000"]
+
+
 def test_the_average_of_the_weights_is_what_is_kept(run, monkeypatch):
     seen = []
     real = engine.ModelEmaV3.update
