@@ -22,7 +22,7 @@ from nml.corpora.disk import full_disk_named
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.architectures import Architecture
-from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
+from nml.pretraining.checkpoints import load_tensors, read_header, restore_training_state, save_tensors, training_state
 from nml.pretraining.data import TrainingData
 from nml.pretraining.epoch_plan import even_batches, share_of
 from nml.pretraining.images import augment, normalise
@@ -266,11 +266,21 @@ def _save(run: Run, state: State, world: World) -> None:
     header: dict[str, Any] = {"run": run.fingerprint(world), "log": state.log}
     header |= {name: getattr(state, name) for name in ("epoch", "step", "seconds", "waited")}
     with full_disk_named(run.progress_dir):
-        save_tensors(run.progress_dir / f"{state.epoch:05}-{state.step:08}.safetensors", tensors, header)
+        save_tensors(_checkpoint(run, state.epoch, state.step), tensors, header)
         if state.log:
             write_log(run.progress_dir, state.log)
     for old in _checkpoints(run)[KEPT_CHECKPOINTS:]:
         old.unlink()
+
+
+def _checkpoint(run: Run, epoch: int, step: int) -> Path:
+    return run.progress_dir / f"{epoch:05}-{step:08}.safetensors"
+
+
+def _place(checkpoint: Path) -> tuple[int, int]:
+    """Return the epoch and the step of a checkpoint."""
+    epoch, step = checkpoint.stem.split("-")
+    return int(epoch), int(step)
 
 
 def _checkpoints(run: Run) -> list[Path]:
@@ -279,29 +289,49 @@ def _checkpoints(run: Run) -> list[Path]:
 
 
 def _resume(run: Run, state: State, world: World) -> None:
-    """Put back the last state that was saved of this very run, if there is one."""
+    """Put back the last state that was saved of this very run, if there is one; every process must call it."""
+    file = _agreed_checkpoint(run, world)
+    if file is None:
+        return
+    tensors, header = load_tensors(file)
+    own = {name: tensors.pop(f"state.{name}")[world.rank] for name in ("sums", "corrupt", "draws", "torch")}
+    restore_training_state(tensors, state.model, state.optimizer, _averaged(state))
+    state.sums.copy_(own["sums"])
+    state.corrupt = int(own["corrupt"])
+    state.draws.set_state(own["draws"])
+    torch.set_rng_state(own["torch"])
+    for name in ("epoch", "step", "seconds", "waited", "log"):
+        setattr(state, name, header[name])
+    logger.info("%s  resumed after epoch %d, step %d", run.label, state.epoch, state.step)
+
+
+def _agreed_checkpoint(run: Run, world: World) -> Path | None:
+    """Return the checkpoint to resume from: the first process chooses it for all, by its epoch and step."""
+    chosen = _usable_checkpoint(run, world) if world.rank == 0 else None
+    place = torch.tensor(_place(chosen) if chosen else (-1, -1), device=world.device)
+    world.share_first([place])
+    epoch, step = place.tolist()
+    return None if epoch < 0 else _checkpoint(run, epoch, step)
+
+
+def _usable_checkpoint(run: Run, world: World) -> Path | None:
+    """Return the last checkpoint that can be read; remove damaged ones, and all if they are of another run.
+
+    A damaged one would else stand before those that are saved next, and have them removed as the older ones.
+    """
     for file in _checkpoints(run):
         try:
-            tensors, header = load_tensors(file)
+            header = read_header(file)
         except SafetensorError as error:
             logger.warning("%s  %s cannot be read (%s): taking the one before it", run.label, file, error)
+            file.unlink()
             continue
-        if header["run"] != run.fingerprint(world):
-            logger.info("%s  %s is of another recipe, noise or code: starting over", run.label, run.progress_dir)
-            # Not before the others have seen it too.
-            world.wait()
-            shutil.rmtree(run.progress_dir, ignore_errors=True)
-            return
-        own = {name: tensors.pop(f"state.{name}")[world.rank] for name in ("sums", "corrupt", "draws", "torch")}
-        restore_training_state(tensors, state.model, state.optimizer, _averaged(state))
-        state.sums.copy_(own["sums"])
-        state.corrupt = int(own["corrupt"])
-        state.draws.set_state(own["draws"])
-        torch.set_rng_state(own["torch"])
-        for name in ("epoch", "step", "seconds", "waited", "log"):
-            setattr(state, name, header[name])
-        logger.info("%s  resumed after epoch %d, step %d", run.label, state.epoch, state.step)
-        return
+        if header["run"] == run.fingerprint(world):
+            return file
+        logger.info("%s  %s is of another recipe, noise or code: starting over", run.label, run.progress_dir)
+        shutil.rmtree(run.progress_dir, ignore_errors=True)
+        return None
+    return None
 
 
 def _averaged(state: State) -> nn.Module | None:

@@ -4,6 +4,7 @@ import errno
 import itertools
 import math
 import shutil
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from nml.errors import UserError
 from nml.pretraining import engine
 from nml.pretraining.checkpoints import save_tensors
 from nml.pretraining.engine import Run, build_model, train
+from nml.pretraining.world import World
 
 NOISE = {"supervised": "symmetric-20", "contrastive": "swap-20"}
 
@@ -99,6 +101,35 @@ def test_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over(run,
     resumed, log = train(job)
     assert len(log) == 3
     assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
+
+
+def test_a_damaged_checkpoint_does_not_crowd_out_those_that_are_saved_next(run, monkeypatch):
+    job = run()
+    job.progress_dir.mkdir()
+    for epoch in (90, 91):
+        engine._checkpoint(job, epoch, 0).write_bytes(b"not a checkpoint")
+    train(job)
+    assert [file.stem for file in engine._checkpoints(job)] == ["00003-00000000", "00002-00000000"]
+    monkeypatch.setattr(engine, "save_tensors", lambda *_: pytest.fail("it trained again"))
+    assert len(train(job)[1]) == 3
+
+
+@dataclass(frozen=True)
+class SecondOfTwo(World):
+    """The second process, and the epoch and step that the first one tells it."""
+
+    told: tuple[int, int] = (-1, -1)
+
+    def share_first(self, tensors) -> None:
+        for tensor in tensors:
+            tensor.copy_(torch.tensor(self.told))
+
+
+def test_other_processes_take_the_checkpoint_that_the_first_one_chose(run):
+    job = run()
+    train(job)
+    assert engine._agreed_checkpoint(job, SecondOfTwo(1, 2, told=(2, 0))) == engine._checkpoint(job, 2, 0)
+    assert engine._agreed_checkpoint(job, SecondOfTwo(1, 2)) is None
 
 
 def test_a_full_disk_is_named_and_leaves_the_checkpoint_before(run, monkeypatch):
