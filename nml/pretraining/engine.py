@@ -255,12 +255,8 @@ def _summary(row: dict[str, float]) -> str:
 
 def _save(run: Run, state: State, world: World) -> None:
     """Save the state of all processes, and drop all but the last checkpoints. Every process must call it."""
-    tensors = training_state(state.model, state.optimizer, _averaged(state)) | {
-        "state.sums": world.gather(state.sums.cpu()),
-        "state.corrupt": world.gather(torch.tensor(state.corrupt)),
-        "state.draws": world.gather(state.draws.get_state()),
-        "state.torch": world.gather(torch.get_rng_state()),
-    }
+    tensors = training_state(state.model, state.optimizer, _averaged(state))
+    tensors |= {f"state.{name}": world.gather(tensor) for name, tensor in _own_state(state, world).items()}
     if world.rank > 0:
         return
     header: dict[str, Any] = {"run": run.fingerprint(world), "log": state.log}
@@ -271,6 +267,14 @@ def _save(run: Run, state: State, world: World) -> None:
             write_log(run.progress_dir, state.log)
     for old in _checkpoints(run)[KEPT_CHECKPOINTS:]:
         old.unlink()
+
+
+def _own_state(state: State, world: World) -> dict[str, torch.Tensor]:
+    """Return what each process has of its own, by name, on the CPU."""
+    own = {"sums": state.sums.cpu(), "corrupt": torch.tensor(state.corrupt)}
+    own |= {"draws": state.draws.get_state(), "torch": torch.get_rng_state()}
+    # What drops out on a GPU is drawn there.
+    return own | ({"cuda": torch.cuda.get_rng_state(world.device)} if world.device.type == "cuda" else {})
 
 
 def _checkpoint(run: Run, epoch: int, step: int) -> Path:
@@ -294,12 +298,14 @@ def _resume(run: Run, state: State, world: World) -> None:
     if file is None:
         return
     tensors, header = load_tensors(file)
-    own = {name: tensors.pop(f"state.{name}")[world.rank] for name in ("sums", "corrupt", "draws", "torch")}
+    own = {name: tensors.pop(f"state.{name}")[world.rank] for name in _own_state(state, world)}
     restore_training_state(tensors, state.model, state.optimizer, _averaged(state))
     state.sums.copy_(own["sums"])
     state.corrupt = int(own["corrupt"])
     state.draws.set_state(own["draws"])
     torch.set_rng_state(own["torch"])
+    if "cuda" in own:
+        torch.cuda.set_rng_state(own["cuda"], world.device)
     for name in ("epoch", "step", "seconds", "waited", "log"):
         setattr(state, name, header[name])
     logger.info("%s  resumed after epoch %d, step %d", run.label, state.epoch, state.step)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from torch import nn
 
 from nml.errors import UserError
 from nml.pretraining import engine
 from nml.pretraining.checkpoints import save_tensors
-from nml.pretraining.engine import Run, build_model, train
+from nml.pretraining.engine import Run, State, build_model, train
 from nml.pretraining.world import World
 
 NOISE = {"supervised": "symmetric-20", "contrastive": "swap-20"}
@@ -204,6 +205,18 @@ def test_weights_that_the_last_step_broke_are_not_saved(run, monkeypatch):
         patch.setattr(engine, "train_step", breaking)
         train(job)
     assert [file.stem for file in engine._checkpoints(job)] == ["00001-00000000"]
+
+
+def test_the_random_state_of_each_gpu_is_kept(run, monkeypatch):
+    monkeypatch.setattr(World, "device", torch.device("cuda", 0))
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.tensor([device.index, 7], dtype=torch.uint8))
+    given = []
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: given.append((state.tolist(), device)))
+    job, state = run(), State(nn.Linear(1, 1), torch.optim.SGD([nn.Parameter(torch.zeros(1))]), torch.zeros(2))
+    engine._save(job, state, World())
+    monkeypatch.setattr(engine, "_agreed_checkpoint", lambda run, _: engine._checkpoints(run)[0])
+    engine._resume(job, state, World())
+    assert given == [([0, 7], torch.device("cuda", 0))]
 
 
 def test_the_average_of_the_weights_is_what_is_kept(run, monkeypatch):
