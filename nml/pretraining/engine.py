@@ -4,6 +4,8 @@ import logging
 import shutil
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,6 +47,8 @@ OBJECTIVES: dict[str, ModuleType] = {"supervised": supervised, "contrastive": co
 # not by the clock, so that all processes save at the same one.
 CHECKPOINT_STEPS = 500
 KEPT_CHECKPOINTS = 2
+# Beside PyTorch: models, optimisers, tokens and pixels come from them.
+SHAPING_LIBRARIES = ("timm", "open_clip_torch", "pillow")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Run:
     def objective(self) -> ModuleType:
         return OBJECTIVES[self.recipe.objective]
 
-    @property
+    @cached_property
     def architecture(self) -> Architecture:
         return architectures.of_recipe(self.recipe)
 
@@ -93,7 +97,8 @@ class Run:
         processes = (
             f"{world.size} x {world.device.type} {torch.get_num_threads()} threads {self.loader_workers} loaders"
         )
-        machine = f"{processes} torch {torch.__version__}"
+        libraries = " ".join(f"{name} {version(name)}" for name in SHAPING_LIBRARIES)
+        machine = f"{processes} torch {torch.__version__} {libraries}"
         validation = self.validation_corpus.name
         return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine} {validation}"
 

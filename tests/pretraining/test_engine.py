@@ -161,6 +161,14 @@ def test_progress_of_another_recipe_is_not_resumed(run, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(fresh.state_dict().values(), alone.state_dict().values(), strict=True))
 
 
+@pytest.mark.parametrize("library", ["timm", "open_clip_torch", "pillow"])
+def test_progress_of_another_version_of_a_library_is_not_resumed(run, library, monkeypatch):
+    job, real = run(), engine.version
+    before = job.fingerprint(World())
+    monkeypatch.setattr(engine, "version", lambda name: "0.0" if name == library else real(name))
+    assert job.fingerprint(World()) != before
+
+
 @pytest.mark.parametrize("objective", ["supervised", "contrastive"])
 def test_an_easy_corpus_is_learned(run, objective):
     _, log = train(run(objective, noise="clean", epochs=12, batch_size=20))
