@@ -163,16 +163,18 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     Raises
     ------
     UserError
-        If the loss is not finite, too many images are corrupt, the data is damaged, or the warm-up is longer than the
-        training.
+        If the loss or a weight is not finite, too many images are corrupt, the data is damaged, the warm-up is longer
+        than the training, a batch has fewer samples than there are processes, or the model cannot take test images.
     """
     validation = ValidationData(run.validation_corpus, run.recipe.image_transform, run.loader_workers)
     data = _training_data(run)
-    state = begin(run, world)
-    _resume(run, state, world)
-    trained = parallel(run, state.model, world)
     sizes = even_batches(data.samples, run.recipe.batch_size)
     _require_time_after_warmup(run, len(sizes))
+    _require_samples_for_all(run, min(sizes), world)
+    state = begin(run, world)
+    _require_test_size(run, state.model, world)
+    _resume(run, state, world)
+    trained = parallel(run, state.model, world)
     _say_parts(run, sizes[0], world)
     progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
     subject = Subject(run.label, run.fingerprint(world), run.recipe.model_dump(mode="json"), progress.done)
@@ -238,6 +240,32 @@ def _require_time_after_warmup(run: Run, epoch_steps: int) -> None:
             f"{run.label}: recipes.{run.recipe_name}.warmup_steps is {run.recipe.warmup_steps}, and the whole training "
             f"takes {steps} steps on this corpus. Allowed: fewer than {steps}."
         )
+
+
+def _require_samples_for_all(run: Run, smallest: int, world: World) -> None:
+    if smallest < world.size:
+        raise UserError(
+            f"{run.label}: a batch of {smallest} samples (recipes.{run.recipe_name}.batch_size is "
+            f"{run.recipe.batch_size}, of all processes together) leaves some of the {world.size} processes without "
+            f"any. Allowed: at least {world.size}, or fewer GPUs for rule pretrain."
+        )
+
+
+@torch.no_grad()
+def _require_test_size(run: Run, model: nn.Module, world: World) -> None:
+    """Give the model a blank test image, where those have another size than training images."""
+    how = run.recipe.image_transform
+    if how is None or how.test_size in (None, how.size):
+        return
+    blank = torch.zeros(1, 3, how.test_size, how.test_size, dtype=torch.uint8, device=world.device)
+    try:
+        run.architecture.features(model.eval())(to_input(blank, preprocessing_of(run.recipe)))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"{run.label}: recipes.{run.recipe_name}.image_transform.test_size is {how.test_size}, and "
+            f"{run.recipe.architecture}, built for {how.size} pixels, cannot take images of that size ({error}). "
+            f"Allowed: {how.size}, or another architecture."
+        ) from None
 
 
 def _say_parts(run: Run, size: int, world: World) -> None:
