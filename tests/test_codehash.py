@@ -102,6 +102,13 @@ def test_pretraining_does_not_stand_on_the_code_of_the_noise_kinds() -> None:
     assert not any(path.startswith("nml/noise/kinds/") for path in found)
 
 
+def test_pretraining_does_not_stand_on_the_code_that_checks_the_configuration() -> None:
+    """Who rewords a message must not rerun for days."""
+    found = closure("pretrain.py")
+    assert "nml/config/recipes.py" in found
+    assert not {"nml/config/schema.py", "nml/config/load.py", "nml/config/problems.py"} & found
+
+
 def test_what_only_shows_a_training_does_not_count() -> None:
     assert not {"nml/progress.py", "nml/pretraining/watching.py"} & closure("pretrain.py")
     assert all(path.is_file() for path in codehash.NEUTRAL)

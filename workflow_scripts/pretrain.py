@@ -2,36 +2,38 @@
 
 from pathlib import Path
 
-from nml.config.load import check_config
+from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
 from nml.jobs import job
 from nml.pretraining.engine import Run
 from nml.pretraining.launch import launch
 
-with job(snakemake):
-    wildcards = snakemake.wildcards
-    run = Run(
-        label=f"{wildcards.corpus}/{wildcards.recipe}/{wildcards.noise}/s{wildcards.seed}",
-        corpus=open_corpus(wildcards.corpus),
-        noise_dir=Path(snakemake.input.noise).parent,
-        recipe=Recipe.model_validate_json(snakemake.params.recipe),
-        recipe_name=wildcards.recipe,
-        seed=int(wildcards.seed),
-        progress_dir=Path(snakemake.params.progress),
-        code=snakemake.params.code,
-        validate_on=open_corpus(snakemake.params.validate_on, ["validation"]),
-        # Not a parameter: a run that is done is not to be done again when more images may be corrupt.
-        max_corrupt_share=check_config(snakemake.config).max_corrupt_share,
-        # Not a parameter of the rule: watching is no reason to train again.
-        watch=tuple(snakemake.config.get("watch", ())),
-    )
-    launch(
-        run,
-        out_dir=Path(snakemake.output.model).parent,
-        threads=snakemake.threads,
-        processes=max(1, snakemake.resources.get("gpu", 0)),
-        log=Path(snakemake.log[0]),
-        nodes=snakemake.resources.get("nodes", 1),
-        starter=snakemake.resources.get("mpi", "srun"),
-    )
+# The loader's workers import this file.
+if __name__ == "__main__":
+    with job(snakemake):
+        wildcards = snakemake.wildcards
+        run = Run(
+            label=f"{wildcards.corpus}/{wildcards.recipe}/{wildcards.noise}/s{wildcards.seed}",
+            corpus=open_corpus(wildcards.corpus),
+            noise_dir=Path(snakemake.input.noise).parent,
+            recipe=Recipe.model_validate_json(snakemake.params.recipe),
+            recipe_name=wildcards.recipe,
+            seed=int(wildcards.seed),
+            progress_dir=Path(snakemake.params.progress),
+            code=snakemake.params.code,
+            validate_on=open_corpus(snakemake.params.validate_on, ["validation"]),
+            # Not a parameter: a run that is done is not to be done again when more images may be corrupt.
+            max_corrupt_share=snakemake.config.get("max_corrupt_share", MAX_CORRUPT_SHARE),
+            # Not a parameter of the rule: watching is no reason to train again.
+            watch=tuple(snakemake.config.get("watch", ())),
+        )
+        launch(
+            run,
+            out_dir=Path(snakemake.output.model).parent,
+            threads=snakemake.threads,
+            processes=max(1, snakemake.resources.get("gpu", 0)),
+            log=Path(snakemake.log[0]),
+            nodes=snakemake.resources.get("nodes", 1),
+            starter=snakemake.resources.get("mpi", "srun"),
+        )

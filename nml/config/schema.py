@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.config.strict import Strict
 from nml.errors import UserError
@@ -116,7 +117,7 @@ class Config(Strict):
     """Number of tuning seeds in each cell."""
     noise_seed: Annotated[int, Field(ge=0, strict=True, examples=[0])] = 0
     """Seed of the noise; another one corrupts other samples."""
-    max_corrupt_share: Annotated[float, Field(ge=0, lt=1, examples=[0.001])] = 0.001
+    max_corrupt_share: Annotated[float, Field(ge=0, lt=1, examples=[0.001])] = MAX_CORRUPT_SHARE
     """Share of a corpus' images that may be corrupt: they are passed over, counted and listed; more stop a training."""
     percent_of: Annotated[Literal["corpus", "group"], Field(examples=["corpus"])] = "corpus"
     """What the percents of noise inside groups of classes count: all samples, or those of the groups alone."""

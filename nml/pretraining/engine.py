@@ -1,10 +1,11 @@
 """The training loop, one for both objectives and any number of processes, resumable after any step it saved."""
 
 import logging
-import math
 import shutil
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,13 +17,14 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nml.artifacts import sha256_file
+from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
 from nml.corpora.disk import full_disk_named
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.architectures import Architecture
-from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
+from nml.pretraining.checkpoints import load_tensors, read_header, restore_training_state, save_tensors, training_state
 from nml.pretraining.data import TrainingData
 from nml.pretraining.epoch_plan import even_batches, share_of
 from nml.pretraining.images import augment, normalise
@@ -45,6 +47,8 @@ OBJECTIVES: dict[str, ModuleType] = {"supervised": supervised, "contrastive": co
 # not by the clock, so that all processes save at the same one.
 CHECKPOINT_STEPS = 500
 KEPT_CHECKPOINTS = 2
+# Beside PyTorch: models, optimisers, tokens and pixels come from them.
+SHAPING_LIBRARIES = ("timm", "open_clip_torch", "pillow")
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Run:
     code: str
     loader_workers: int = 0
     validate_on: Corpus | None = None
-    max_corrupt_share: float = 0.001
+    max_corrupt_share: float = MAX_CORRUPT_SHARE
     watch: tuple[str, ...] = ()
 
     @property
@@ -83,7 +87,7 @@ class Run:
     def objective(self) -> ModuleType:
         return OBJECTIVES[self.recipe.objective]
 
-    @property
+    @cached_property
     def architecture(self) -> Architecture:
         return architectures.of_recipe(self.recipe)
 
@@ -93,7 +97,8 @@ class Run:
         processes = (
             f"{world.size} x {world.device.type} {torch.get_num_threads()} threads {self.loader_workers} loaders"
         )
-        machine = f"{processes} torch {torch.__version__}"
+        libraries = " ".join(f"{name} {version(name)}" for name in SHAPING_LIBRARIES)
+        machine = f"{processes} torch {torch.__version__} {libraries}"
         validation = self.validation_corpus.name
         return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine} {validation}"
 
@@ -158,16 +163,18 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     Raises
     ------
     UserError
-        If the loss is not finite, too many images are corrupt, the data is damaged, or the warm-up is longer than the
-        training.
+        If the loss or a weight is not finite, too many images are corrupt, the data is damaged, the warm-up is longer
+        than the training, a batch has fewer samples than there are processes, or the model cannot take test images.
     """
     validation = ValidationData(run.validation_corpus, run.recipe.image_transform, run.loader_workers)
     data = _training_data(run)
-    state = begin(run, world)
-    _resume(run, state, world)
-    trained = parallel(run, state.model, world)
     sizes = even_batches(data.samples, run.recipe.batch_size)
     _require_time_after_warmup(run, len(sizes))
+    _require_samples_for_all(run, min(sizes), world)
+    state = begin(run, world)
+    _require_test_size(run, state.model, world)
+    _resume(run, state, world)
+    trained = parallel(run, state.model, world)
     _say_parts(run, sizes[0], world)
     progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
     subject = Subject(run.label, run.fingerprint(world), run.recipe.model_dump(mode="json"), progress.done)
@@ -235,6 +242,32 @@ def _require_time_after_warmup(run: Run, epoch_steps: int) -> None:
         )
 
 
+def _require_samples_for_all(run: Run, smallest: int, world: World) -> None:
+    if smallest < world.size:
+        raise UserError(
+            f"{run.label}: a batch of {smallest} samples (recipes.{run.recipe_name}.batch_size is "
+            f"{run.recipe.batch_size}, of all processes together) leaves some of the {world.size} processes without "
+            f"any. Allowed: at least {world.size}, or fewer GPUs for rule pretrain."
+        )
+
+
+@torch.no_grad()
+def _require_test_size(run: Run, model: nn.Module, world: World) -> None:
+    """Give the model a blank test image, where those have another size than training images."""
+    how = run.recipe.image_transform
+    if how is None or how.test_size in (None, how.size):
+        return
+    blank = torch.zeros(1, 3, how.test_size, how.test_size, dtype=torch.uint8, device=world.device)
+    try:
+        run.architecture.features(model.eval())(to_input(blank, preprocessing_of(run.recipe)))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"{run.label}: recipes.{run.recipe_name}.image_transform.test_size is {how.test_size}, and "
+            f"{run.recipe.architecture}, built for {how.size} pixels, cannot take images of that size ({error}). "
+            f"Allowed: {how.size}, or another architecture."
+        ) from None
+
+
 def _say_parts(run: Run, size: int, world: World) -> None:
     """Log how a batch is split, where that is not into one part a process."""
     parts = count_parts(run.recipe, size, world)
@@ -255,22 +288,36 @@ def _summary(row: dict[str, float]) -> str:
 
 def _save(run: Run, state: State, world: World) -> None:
     """Save the state of all processes, and drop all but the last checkpoints. Every process must call it."""
-    tensors = training_state(state.model, state.optimizer, _averaged(state)) | {
-        "state.sums": world.gather(state.sums.cpu()),
-        "state.corrupt": world.gather(torch.tensor(state.corrupt)),
-        "state.draws": world.gather(state.draws.get_state()),
-        "state.torch": world.gather(torch.get_rng_state()),
-    }
+    tensors = training_state(state.model, state.optimizer, _averaged(state))
+    tensors |= {f"state.{name}": world.gather(tensor) for name, tensor in _own_state(state, world).items()}
     if world.rank > 0:
         return
     header: dict[str, Any] = {"run": run.fingerprint(world), "log": state.log}
     header |= {name: getattr(state, name) for name in ("epoch", "step", "seconds", "waited")}
     with full_disk_named(run.progress_dir):
-        save_tensors(run.progress_dir / f"{state.epoch:05}-{state.step:08}.safetensors", tensors, header)
+        save_tensors(_checkpoint(run, state.epoch, state.step), tensors, header)
         if state.log:
             write_log(run.progress_dir, state.log)
     for old in _checkpoints(run)[KEPT_CHECKPOINTS:]:
         old.unlink()
+
+
+def _own_state(state: State, world: World) -> dict[str, torch.Tensor]:
+    """Return what each process has of its own, by name, on the CPU."""
+    own = {"sums": state.sums.cpu(), "corrupt": torch.tensor(state.corrupt)}
+    own |= {"draws": state.draws.get_state(), "torch": torch.get_rng_state()}
+    # What drops out on a GPU is drawn there.
+    return own | ({"cuda": torch.cuda.get_rng_state(world.device)} if world.device.type == "cuda" else {})
+
+
+def _checkpoint(run: Run, epoch: int, step: int) -> Path:
+    return run.progress_dir / f"{epoch:05}-{step:08}.safetensors"
+
+
+def _place(checkpoint: Path) -> tuple[int, int]:
+    """Return the epoch and the step of a checkpoint."""
+    epoch, step = checkpoint.stem.split("-")
+    return int(epoch), int(step)
 
 
 def _checkpoints(run: Run) -> list[Path]:
@@ -279,29 +326,51 @@ def _checkpoints(run: Run) -> list[Path]:
 
 
 def _resume(run: Run, state: State, world: World) -> None:
-    """Put back the last state that was saved of this very run, if there is one."""
+    """Put back the last state that was saved of this very run, if there is one; every process must call it."""
+    file = _agreed_checkpoint(run, world)
+    if file is None:
+        return
+    tensors, header = load_tensors(file)
+    own = {name: tensors.pop(f"state.{name}")[world.rank] for name in _own_state(state, world)}
+    restore_training_state(tensors, state.model, state.optimizer, _averaged(state))
+    state.sums.copy_(own["sums"])
+    state.corrupt = int(own["corrupt"])
+    state.draws.set_state(own["draws"])
+    torch.set_rng_state(own["torch"])
+    if "cuda" in own:
+        torch.cuda.set_rng_state(own["cuda"], world.device)
+    for name in ("epoch", "step", "seconds", "waited", "log"):
+        setattr(state, name, header[name])
+    logger.info("%s  resumed after epoch %d, step %d", run.label, state.epoch, state.step)
+
+
+def _agreed_checkpoint(run: Run, world: World) -> Path | None:
+    """Return the checkpoint to resume from: the first process chooses it for all, by its epoch and step."""
+    chosen = _usable_checkpoint(run, world) if world.rank == 0 else None
+    place = torch.tensor(_place(chosen) if chosen else (-1, -1), device=world.device)
+    world.share_first([place])
+    epoch, step = place.tolist()
+    return None if epoch < 0 else _checkpoint(run, epoch, step)
+
+
+def _usable_checkpoint(run: Run, world: World) -> Path | None:
+    """Return the last checkpoint that can be read; remove damaged ones, and all if they are of another run.
+
+    A damaged one would else stand before those that are saved next, and have them removed as the older ones.
+    """
     for file in _checkpoints(run):
         try:
-            tensors, header = load_tensors(file)
+            header = read_header(file)
         except SafetensorError as error:
             logger.warning("%s  %s cannot be read (%s): taking the one before it", run.label, file, error)
+            file.unlink()
             continue
-        if header["run"] != run.fingerprint(world):
-            logger.info("%s  %s is of another recipe, noise or code: starting over", run.label, run.progress_dir)
-            # Not before the others have seen it too.
-            world.wait()
-            shutil.rmtree(run.progress_dir, ignore_errors=True)
-            return
-        own = {name: tensors.pop(f"state.{name}")[world.rank] for name in ("sums", "corrupt", "draws", "torch")}
-        restore_training_state(tensors, state.model, state.optimizer, _averaged(state))
-        state.sums.copy_(own["sums"])
-        state.corrupt = int(own["corrupt"])
-        state.draws.set_state(own["draws"])
-        torch.set_rng_state(own["torch"])
-        for name in ("epoch", "step", "seconds", "waited", "log"):
-            setattr(state, name, header[name])
-        logger.info("%s  resumed after epoch %d, step %d", run.label, state.epoch, state.step)
-        return
+        if header["run"] == run.fingerprint(world):
+            return file
+        logger.info("%s  %s is of another recipe, noise or code: starting over", run.label, run.progress_dir)
+        shutil.rmtree(run.progress_dir, ignore_errors=True)
+        return None
+    return None
 
 
 def _averaged(state: State) -> nn.Module | None:
@@ -349,7 +418,7 @@ def _train_epoch(
             others = _speed(state, sizes) | {"learning_rate": state.optimizer.param_groups[0]["lr"]}
             watcher.show_steps(progress.done, state.sums, _own_samples(state, sizes, world), others)
         if state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes):
-            _require_finite(run, state)
+            _require_finite(run, state, world)
             _save(run, state, world)
 
 
@@ -415,19 +484,22 @@ def _speed(state: State, sizes: list[int]) -> dict[str, float]:
     return {"images_per_second": seen / state.seconds, "data_share": state.waited / state.seconds}
 
 
-def _require_finite(run: Run, state: State) -> None:
-    loss = state.sums[0].item()
-    if not math.isfinite(loss):
+def _require_finite(run: Run, state: State, world: World) -> None:
+    """Stop all processes where the loss or a weight of one is not finite; every process must call it."""
+    # The last step's loss is that of the weights before it.
+    finite = torch.stack([tensor.isfinite().all() for tensor in (state.sums, *state.model.parameters())]).all()
+    if world.add(1 - finite.int()):
         raise UserError(
-            f"{run.label}: the loss became {loss} in epoch {state.epoch + 1}. The last good state is kept in "
-            f"{run.progress_dir}. Lower recipes.{run.recipe_name}.learning_rate (now {run.recipe.learning_rate})."
+            f"{run.label}: the loss or a weight became infinite or NaN in epoch {state.epoch + 1}. The last good state "
+            f"is kept in {run.progress_dir}. Lower recipes.{run.recipe_name}.learning_rate (now "
+            f"{run.recipe.learning_rate})."
         )
 
 
 def _log_row(run: Run, state: State, sizes: list[int], world: World) -> dict[str, float]:
     samples = sum(sizes)
     state.sums = world.add(state.sums)
-    _require_finite(run, state)
+    _require_finite(run, state, world)
     loss_sum, right = state.sums.tolist()
     return {
         "epoch": state.epoch + 1,

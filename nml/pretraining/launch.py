@@ -16,7 +16,9 @@ from nml.errors import UserError
 from nml.jobs import log_handlers
 from nml.pretraining.engine import Run
 from nml.pretraining.pretrain import pretrain
-from nml.pretraining.world import joined
+from nml.pretraining.world import World, joined
+
+logger = logging.getLogger("nml")
 
 JOB = "job.json"
 
@@ -34,7 +36,7 @@ def launch(
     out_dir : the encoder's folder
     threads : of one node
     processes : of all nodes together, one a GPU; with one, it is this process
-    log : file that the first process adds its lines to
+    log : file that the processes add their lines to
     nodes : machines; this one is among them
     starter : command that starts one process on each node of the job's allocation, such as `srun`
 
@@ -71,7 +73,9 @@ def _torchrun(processes: int, nodes: int, starter: str) -> list[str]:
     # The nodes find each other through this one, which runs the job's script and so is the first.
     endpoint = f"{socket.gethostname()}:{_free_port()}"
     meeting = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--rdzv-id", endpoint, "--rdzv-endpoint", endpoint]
-    return [starter, "--nodes", str(nodes), "--ntasks", str(nodes), "--ntasks-per-node", "1", *torchrun, *meeting]
+    # Without the last option, the other nodes would wait for one that failed.
+    once_a_node = ["--nodes", str(nodes), "--ntasks", str(nodes), "--ntasks-per-node", "1", "--kill-on-bad-exit=1"]
+    return [starter, *once_a_node, *torchrun, *meeting]
 
 
 def _free_port() -> int:
@@ -120,14 +124,22 @@ def main(job_file: Path) -> None:
     """Take part in a training that `launch` started; the first process writes what comes of it."""
     job = read_json(job_file)
     with joined() as world:
-        if world.rank == 0:
-            logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=log_handlers(job["log"], mode="a"))
+        _log_to(job["log"], world)
         limit_threads(job["threads"])
         try:
             pretrain(read_run(job), Path(job["out_dir"]), world)
         except UserError as error:
-            logging.getLogger("nml").error("%s", error)
+            logger.error("%s", error)
             sys.exit(1)
+        except Exception:
+            logger.exception("the training failed")
+            sys.exit(1)
+
+
+def _log_to(file: str, world: World) -> None:
+    """Add what this process logs to the job's log: everything of the first, of the others what goes wrong."""
+    level, prefix = (logging.WARNING, f"process {world.rank}: ") if world.rank else (logging.INFO, "")
+    logging.basicConfig(level=level, format=f"{prefix}%(message)s", handlers=log_handlers(file, mode="a"))
 
 
 if __name__ == "__main__":

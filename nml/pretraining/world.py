@@ -39,11 +39,6 @@ class World:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def wait(self) -> None:
-        """Wait until all processes are here."""
-        if self.size > 1:
-            dist.barrier()
-
     def gather(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the tensors of all processes, stacked by rank: [size, ...]."""
         if self.size == 1:

@@ -4,14 +4,17 @@ import errno
 import itertools
 import math
 import shutil
+from dataclasses import dataclass
 
 import pytest
 import torch
+from torch import nn
 
 from nml.errors import UserError
 from nml.pretraining import engine
 from nml.pretraining.checkpoints import save_tensors
-from nml.pretraining.engine import Run, build_model, train
+from nml.pretraining.engine import Run, State, build_model, train
+from nml.pretraining.world import World
 
 NOISE = {"supervised": "symmetric-20", "contrastive": "swap-20"}
 
@@ -101,6 +104,35 @@ def test_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over(run,
     assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
 
 
+def test_a_damaged_checkpoint_does_not_crowd_out_those_that_are_saved_next(run, monkeypatch):
+    job = run()
+    job.progress_dir.mkdir()
+    for epoch in (90, 91):
+        engine._checkpoint(job, epoch, 0).write_bytes(b"not a checkpoint")
+    train(job)
+    assert [file.stem for file in engine._checkpoints(job)] == ["00003-00000000", "00002-00000000"]
+    monkeypatch.setattr(engine, "save_tensors", lambda *_: pytest.fail("it trained again"))
+    assert len(train(job)[1]) == 3
+
+
+@dataclass(frozen=True)
+class SecondOfTwo(World):
+    """The second process, and the epoch and step that the first one tells it."""
+
+    told: tuple[int, int] = (-1, -1)
+
+    def share_first(self, tensors) -> None:
+        for tensor in tensors:
+            tensor.copy_(torch.tensor(self.told))
+
+
+def test_other_processes_take_the_checkpoint_that_the_first_one_chose(run):
+    job = run()
+    train(job)
+    assert engine._agreed_checkpoint(job, SecondOfTwo(1, 2, told=(2, 0))) == engine._checkpoint(job, 2, 0)
+    assert engine._agreed_checkpoint(job, SecondOfTwo(1, 2)) is None
+
+
 def test_a_full_disk_is_named_and_leaves_the_checkpoint_before(run, monkeypatch):
     job, saved = run(), []
 
@@ -127,6 +159,14 @@ def test_progress_of_another_recipe_is_not_resumed(run, monkeypatch):
     shutil.rmtree(other.progress_dir)
     alone, _ = train(other)
     assert all(torch.equal(a, b) for a, b in zip(fresh.state_dict().values(), alone.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("library", ["timm", "open_clip_torch", "pillow"])
+def test_progress_of_another_version_of_a_library_is_not_resumed(run, library, monkeypatch):
+    job, real = run(), engine.version
+    before = job.fingerprint(World())
+    monkeypatch.setattr(engine, "version", lambda name: "0.0" if name == library else real(name))
+    assert job.fingerprint(World()) != before
 
 
 @pytest.mark.parametrize("objective", ["supervised", "contrastive"])
@@ -157,6 +197,34 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(r
     assert [file.stem for file in engine._checkpoints(job)] == ["00001-00000000"]
     monkeypatch.setattr(job.objective, "loss", real)
     assert len(train(job)[1]) == 2
+
+
+def test_weights_that_the_last_step_broke_are_not_saved(run, monkeypatch):
+    job, real, steps = run(epochs=2), engine.train_step, []
+
+    def breaking(run, model, state, *args):
+        real(run, model, state, *args)
+        steps.append(1)
+        if len(steps) == 8:
+            with torch.no_grad():
+                next(state.model.parameters())[0] = math.inf
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="weight became infinite or NaN in epoch 2"):
+        patch.setattr(engine, "train_step", breaking)
+        train(job)
+    assert [file.stem for file in engine._checkpoints(job)] == ["00001-00000000"]
+
+
+def test_the_random_state_of_each_gpu_is_kept(run, monkeypatch):
+    monkeypatch.setattr(World, "device", torch.device("cuda", 0))
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.tensor([device.index, 7], dtype=torch.uint8))
+    given = []
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: given.append((state.tolist(), device)))
+    job, state = run(), State(nn.Linear(1, 1), torch.optim.SGD([nn.Parameter(torch.zeros(1))]), torch.zeros(2))
+    engine._save(job, state, World())
+    monkeypatch.setattr(engine, "_agreed_checkpoint", lambda run, _: engine._checkpoints(run)[0])
+    engine._resume(job, state, World())
+    assert given == [([0, 7], torch.device("cuda", 0))]
 
 
 def test_the_average_of_the_weights_is_what_is_kept(run, monkeypatch):
@@ -203,6 +271,12 @@ def test_a_compiled_model_has_the_weights_of_the_plain_one(run, monkeypatch):
     assert plain.state_dict().keys() == expected.keys()
     for name, tensor in plain.state_dict().items():
         torch.testing.assert_close(tensor, expected[name])
+
+
+def test_batches_with_fewer_samples_than_processes_are_refused(run):
+    # 60 samples in batches of at most 7.
+    with pytest.raises(UserError, match=r"6 samples \(recipes\.resnet-mini\.batch_size is 7.* 8 processes.*at least 8"):
+        train(run(batch_size=7), World(3, 8))
 
 
 def test_a_warm_up_as_long_as_the_training_is_refused(run):

@@ -1,6 +1,9 @@
 """An encoder is trained by one process or by several, and what fails is said."""
 
 import logging
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
@@ -61,10 +64,33 @@ def test_what_fails_in_a_process_is_said(emoji_noise, recipe, tmp_path, caplog):
     assert not (tmp_path / "encoder").exists()
 
 
+# Python runs a file of this name at its start.
+SECOND_FAILS = """
+import os
+if os.environ.get("RANK") == "1":
+    from nml.pretraining import engine
+    def fail(*_):
+        raise RuntimeError("only the second process fails")
+    engine.train_step = fail
+"""
+
+
+def test_what_fails_in_the_second_process_alone_is_said(run, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(SECOND_FAILS)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
+    job = replace(run, progress_dir=tmp_path / "progress")
+    with pytest.raises(UserError, match="one of the 2 processes failed"):
+        launch(job, tmp_path / "encoder", threads=2, processes=2, log=tmp_path / "job.log")
+    log = (tmp_path / "job.log").read_text()
+    assert "process 1: the training failed\nTraceback" in log
+    assert "RuntimeError: only the second process fails" in log
+    assert not (tmp_path / "encoder").exists()
+
+
 # What `srun` does on a cluster, here on one machine: the same command once a node.
 TWO_NODES = """#!/bin/sh
-test "$1 $2 $3 $4 $5 $6" = "--nodes 2 --ntasks 2 --ntasks-per-node 1" || exit 2
-shift 6
+test "$1 $2 $3 $4 $5 $6 $7" = "--nodes 2 --ntasks 2 --ntasks-per-node 1 --kill-on-bad-exit=1" || exit 2
+shift 7
 "$@" & first=$!
 "$@" & second=$!
 wait $first && wait $second

@@ -186,6 +186,21 @@ def test_a_run_that_met_too_many_goes_on_when_more_are_allowed(run):
     assert strict.fingerprint(ALONE) == run.fingerprint(ALONE)
 
 
+def resized(run: Run, architecture: str) -> Run:
+    how = HOW.model_copy(update={"test_size": 48})
+    return replace(run, recipe=run.recipe.model_copy(update={"architecture": architecture, "image_transform": how}))
+
+
+def test_a_test_size_that_the_model_cannot_take_is_refused_before_training(run, monkeypatch):
+    monkeypatch.setattr(engine, "train_step", lambda *_: pytest.fail("it trained"))
+    with pytest.raises(UserError, match=r"recipes\.x\.image_transform\.test_size is 48.*timm/test_vit3.*Allowed: 32"):
+        train(resized(run, "timm/test_vit3"))
+
+
+def test_a_model_that_takes_any_size_is_validated_on_larger_images(run):
+    assert len(train(resized(run, "resnet-mini"))[1]) == 2
+
+
 def test_the_untrained_control_passes_over_corrupt_images(run, tmp_path):
     encoder = Encoder("photographs", "x", Noise("untrained"), 0)
     initialise(encoder, run.corpus, run.recipe, tmp_path / "control")

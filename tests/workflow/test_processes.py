@@ -1,6 +1,7 @@
-"""One encoder is trained by as many processes as the rule's `gpu` says, here on CPU."""
+"""One encoder is trained by as many processes as the rule's `gpu` says, here on CPU, and fed by a loader's workers."""
 
 import pytest
+import yaml
 
 from nml.artifacts import read_json
 
@@ -15,3 +16,14 @@ def test_the_resource_gpu_sets_the_number_of_processes(project):
     log = (project.path / "results/logs/pretrain/emoji/clip-smoke/swap-20/s0.log").read_text()
     assert "epoch 1: loss" in log
     assert not list((project.path / "results/progress").rglob("*.safetensors"))
+
+
+def test_a_training_whose_images_are_read_by_workers_ends(project):
+    preset = project.path / "presets/smoke.yaml"
+    values = yaml.safe_load(preset.read_text())
+    values["recipes"]["resnet-smoke"] |= {"epochs": 1, "warmup_epochs": 0, "image_transform": {"size": 32}}
+    preset.write_text(yaml.safe_dump(values))
+    encoder = "results/encoders/emoji/resnet-smoke/clean/s0"
+    output = project.snakemake("--set-threads", "pretrain=2", "--", f"{encoder}/model.safetensors")
+    assert "emoji/resnet-smoke/clean/s0  epoch 1: loss" in output
+    assert "waiting for an earlier run" not in output
