@@ -37,7 +37,8 @@ def training_transform(how: ImageTransform) -> TrainingTransform:
         if how.flip and rng.random() < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if rand_augment:
-            with drawing_from(seed):
+            # A seed of its own: the crop's would apply the first operation to the small crops, and to no large one.
+            with drawing_from(derive_seed("rand-augment", seed)):
                 image = rand_augment(image)
         return np.asarray(image)
 

@@ -77,6 +77,17 @@ def test_the_seed_alone_decides(rand_augment):
     assert len({pixels.tobytes() for pixels in first}) == 8
 
 
+def test_rand_augment_changes_half_of_the_images_whatever_their_crops():
+    how = ImageTransform(size=24, flip=False, rand_augment="rand-m9-n1")
+    plain = training_transform(how.model_copy(update={"rand_augment": None}))
+    image, changed = photograph(60, 60), {"small": [], "large": []}
+    for seed in range(600):
+        left, top, right, bottom = random_box(60, 60, how.crop_scale, random.Random(seed))
+        size = "small" if (right - left) * (bottom - top) < 0.5 * 60 * 60 else "large"
+        changed[size].append(not np.array_equal(training_transform(how)(image, seed), plain(image, seed)))
+    assert all(0.4 < np.mean(found) < 0.6 for found in changed.values())
+
+
 def test_global_random_states_stay():
     transform = training_transform(ImageTransform(size=24, rand_augment="rand-m9-n3-mstd0.5"))
     random.seed(1)
