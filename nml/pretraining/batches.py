@@ -21,7 +21,7 @@ class Decoded(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images uint8 [B, 3, H, W], B targets, and what was said of each corrupt image."""
+    """Images uint8 [B, 3, H, W], B targets, and what was said of each corrupt view: again for each view of an image."""
 
     images: torch.Tensor
     targets: list[Any]
@@ -53,7 +53,7 @@ def assemble(views: Iterable[tuple[Decoded, int]], change: Change) -> Batch:
         raise UserError(f"none of the {len(made)} images of a batch can be decoded. The first: {corrupt[0]}")
     images, targets = zip(*(_readable_from(made, place) for place in range(len(made))), strict=True)
     _require_one_size(images)
-    return Batch(stack_images(list(images)), list(targets), list(dict.fromkeys(corrupt)))
+    return Batch(stack_images(list(images)), list(targets), corrupt)
 
 
 def _readable_from(made: list[Any], place: int) -> Any:

@@ -113,6 +113,19 @@ def test_ranks_and_workers_count_corrupt_images_once(damaged, open_data):
     assert workers.corrupt.count == alone.corrupt.count == 3
 
 
+@pytest.mark.parametrize("hold", [True, False])
+def test_every_view_of_a_corrupt_image_counts_and_is_logged_once(damaged, open_data, hold, caplog):
+    data, counts = open_data(*damaged, hold=hold, repeats=3, share=1), []
+    for seed in range(4):
+        data.corrupt.count = 0
+        read = {caption for caption, _ in views_of(data, seed)}
+        # An epoch draws 14 of the 42 images, and has three views of each.
+        assert data.corrupt.count == 3 * (14 - len(read))
+        counts.append(data.corrupt.count)
+    assert max(counts) > 0
+    assert len(caplog.messages) == len(set(caplog.messages)) <= 3
+
+
 @pytest.mark.parametrize(("share", "met"), [(0, "[123]"), (0.03, "[23]"), (0.05, "3")])
 def test_too_many_corrupt_images_stop_the_epoch(damaged, open_data, share, met):
     with pytest.raises(UserError, match=rf"{met} of the 42 images of an epoch .*max_corrupt_share allows {share:g} of"):
