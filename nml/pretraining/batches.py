@@ -52,7 +52,7 @@ def assemble(views: Iterable[tuple[Decoded, int]], change: Change) -> Batch:
     if not any(made):
         raise UserError(f"none of the {len(made)} images of a batch can be decoded. The first: {corrupt[0]}")
     images, targets = zip(*(_readable_from(made, place) for place in range(len(made))), strict=True)
-    _require_one_size(images)
+    require_one_size(images)
     return Batch(stack_images(list(images)), list(targets), corrupt)
 
 
@@ -60,7 +60,8 @@ def _readable_from(made: list[Any], place: int) -> Any:
     return next(filter(None, made[place:] + made[:place]))
 
 
-def _require_one_size(images: tuple[np.ndarray, ...]) -> None:
+def require_one_size(images: Iterable[np.ndarray]) -> None:
+    """Raise a `UserError` if images [H, W, 3] have different sizes and so make no batch."""
     sizes = sorted({image.shape[:2] for image in images})
     if len(sizes) > 1:
         (h, w), (other_h, other_w) = sizes[0], sizes[-1]
