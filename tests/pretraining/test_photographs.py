@@ -132,6 +132,17 @@ def test_too_many_corrupt_images_stop_the_epoch(damaged, open_data, share, met):
         views_of(open_data(*damaged, share=share))
 
 
+def test_a_small_first_photograph_does_not_decide_that_all_are_held(whole, monkeypatch):
+    sizes = [
+        open_image(sample).width * open_image(sample).height * 3
+        for sample in read_samples(shard.path for shard in whole[0].shards["train"])
+    ]
+    assert sizes[0] * 42 < sum(sizes)
+    for limit, is_held in ((sum(sizes) - 1, False), (sum(sizes), True)):
+        monkeypatch.setattr(data_module, "HELD_BYTES", limit)
+        assert (TrainingData(*whole, "label", how=HOW).held is not None) == is_held
+
+
 def test_images_of_several_sizes_need_a_transform(whole):
     with pytest.raises(UserError, match=r"different sizes.*image_transform"):
         list(TrainingData(*whole, "label").batches([42], 0))
