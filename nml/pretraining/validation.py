@@ -16,8 +16,8 @@ from nml.errors import UserError
 from nml.pretraining.batches import require_one_size
 from nml.pretraining.data import HELD_BYTES, loaded, this_worker
 from nml.pretraining.epoch_plan import steps_of, stretches
+from nml.pretraining.evaluation_transform import EvaluationTransform, evaluation_transform
 from nml.pretraining.images import stack_images
-from nml.pretraining.transforms import evaluation_transform
 from nml.pretraining.world import ALONE, World
 
 BATCH_SIZE = 256
@@ -85,9 +85,13 @@ class ValidationData:
 
     def read(self, shard: int, start: int, stop: int) -> Iterator[tuple[np.ndarray, int]]:
         """Yield the images, uint8 [H, W, 3], and labels of the samples `start` to `stop` of a shard, by its number."""
-        transform = evaluation_transform(self.how) if self.how else np.asarray
+        transform = _transform_of(self.how) if self.how else np.asarray
         for sample in read_range(self.corpus.shards["validation"][shard].path, start, stop):
             yield transform(open_image(sample)), decode_label(sample, len(self.corpus.class_names))
+
+
+def _transform_of(how: ImageTransform) -> EvaluationTransform:
+    return evaluation_transform(how.test_size or how.size, how.test_crop, how.interpolation)
 
 
 class ValidationStream(IterableDataset):

@@ -64,6 +64,11 @@ def test_images_of_several_sizes_without_a_transform_are_refused_before_training
         ValidationData(photos)
 
 
+def test_photographs_have_the_size_of_the_test(photos):
+    how = HOW.model_copy(update={"test_size": 24})
+    assert [batch.images.shape for batch in ValidationData(photos, how).batches()] == [(30, 3, 24, 24)]
+
+
 def test_the_validation_set_is_clean(corpus):
     images, labels = joined(ValidationData(corpus).batches())
     assert images.float().mean(dim=(2, 3)).argmax(dim=1).tolist() == labels.tolist()
