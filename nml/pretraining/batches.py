@@ -50,7 +50,11 @@ def assemble(views: Iterable[tuple[Decoded, int]], change: Change) -> Batch:
         else:
             made.append((change(sample, view), sample.target))
     if not any(made):
-        raise UserError(f"none of the {len(made)} images of a batch can be decoded. The first: {corrupt[0]}")
+        raise UserError(
+            f"none of the {len(made)} images that a process read for a batch can be decoded, so none stands in "
+            "for them. Restore their shards from the source, or give the processes larger parts: fewer processes, "
+            f"or a larger batch_size in the recipe. The first: {corrupt[0]}"
+        )
     images, targets = zip(*(_readable_from(made, place) for place in range(len(made))), strict=True)
     require_one_size(images)
     return Batch(stack_images(list(images)), list(targets), corrupt)

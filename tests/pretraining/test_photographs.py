@@ -11,11 +11,12 @@ import torch
 from nml.artifacts import read_json
 from nml.config.recipes import Augmentation
 from nml.config.transforms import ImageTransform
-from nml.corpora.shards import open_image, read_samples
+from nml.corpora.shards import CorruptImage, open_image, read_samples
 from nml.errors import UserError
 from nml.grid import Encoder, Noise
 from nml.pretraining import data as data_module
 from nml.pretraining import engine
+from nml.pretraining.batches import Decoded, assemble
 from nml.pretraining.checkpoints import load_tensors
 from nml.pretraining.control import initialise
 from nml.pretraining.data import TrainingData
@@ -124,6 +125,12 @@ def test_every_view_of_a_corrupt_image_counts_and_is_logged_once(damaged, open_d
         counts.append(data.corrupt.count)
     assert max(counts) > 0
     assert len(caplog.messages) == len(set(caplog.messages)) <= 3
+
+
+def test_a_part_without_a_readable_image_stops_the_epoch_and_says_what_to_do():
+    views = [(Decoded("p5", CorruptImage("p5 is cut."), None), view) for view in range(3)]
+    with pytest.raises(UserError, match=r"none of the 3 images .* fewer processes, .* The first: p5 is cut\."):
+        assemble(views, lambda sample, view: sample.image)
 
 
 @pytest.mark.parametrize(("share", "met"), [(0, "[123]"), (0.03, "[23]"), (0.05, "3")])
