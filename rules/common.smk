@@ -117,6 +117,9 @@ def validation_data(wildcards):
 
 
 def validation_templates(wildcards):
+    """Return the prompts that classes are embedded with; encoders that learn labels have no use for them."""
+    if SUPERVISION[lookup(CONFIG.recipes, wildcards.recipe, "recipe in the configuration").objective] != "captions":
+        return []
     return corpus_entry(validation_corpus(wildcards)).get("templates", [])
 
 

@@ -16,14 +16,14 @@ def with_bases(values: Any) -> tuple[Any, list[Problem]]:
     if not _has_form(values):
         return values, []
     recipes = {name: {"base": name} for name in _shipped_and_named(values)} | values.get("recipes", {})
-    based = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, dict) and "base" in recipe}
+    based = {name: recipe for name, recipe in recipes.items() if _base_of(recipe) is not None}
     problems = [
         one_of(("recipes", name, "base"), "the shipped recipe", str(recipe["base"]), plugins.shipped_recipes())
         for name, recipe in based.items()
         if recipe["base"] not in plugins.shipped_recipes()
     ]
     if not problems:
-        recipes |= {name: _whole(**recipe) for name, recipe in based.items()}
+        recipes |= {name: _whole(recipe) for name, recipe in based.items()}
     return values | ({"recipes": recipes} if recipes else {}), problems
 
 
@@ -38,11 +38,16 @@ def _shipped_and_named(values: dict[str, Any]) -> list[str]:
     return [name for name in plugins.shipped_recipes() if name in named]
 
 
-def _whole(base: str, **own: Any) -> dict[str, Any]:
-    return _laid_over(plugins.shipped_recipe(base), own)
+def _base_of(recipe: Any) -> Any:
+    return recipe.get("base") if isinstance(recipe, dict) else None
 
 
-def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _whole(recipe: dict[Any, Any]) -> dict[Any, Any]:
+    own = {key: value for key, value in recipe.items() if key != "base"}
+    return _laid_over(plugins.shipped_recipe(recipe["base"]), own)
+
+
+def _laid_over(below: dict[Any, Any], above: dict[Any, Any]) -> dict[Any, Any]:
     """Return the keys of both, those of `above` first; blocks in both are laid over each other likewise."""
     both = {
         key: _laid_over(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value

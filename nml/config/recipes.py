@@ -30,7 +30,8 @@ class Augmentation(Strict):
 
 def _require_unless_based(schema: dict[str, Any]) -> None:
     """Let the JSON schema ask for the required keys only where no base gives them."""
-    schema |= {"if": {"required": ["base"]}, "then": {}, "else": {"required": schema.pop("required")}}
+    is_based = {"required": ["base"], "properties": {"base": {"type": "string"}}}
+    schema |= {"if": is_based, "then": {}, "else": {"required": schema.pop("required")}}
 
 
 class Recipe(Strict):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nml import plugins
@@ -83,7 +83,7 @@ def open_corpus(name: str, splits: Sequence[str] = SPLITS) -> Corpus:
     if "train" in splits:
         _require_all_shards(name, entry, len(shards["train"]))
     listed = listed_shards(Path(entry["path"]))
-    _require_listed(name, entry, listed)
+    _require_listed(name, entry, [shard for shard in listed if not _is_of_others(shard, entry, splits)])
     class_names = read_names(classes_file(entry)) if "labels" in entry["has"] else []
     if "folders" in entry:
         _require_class_folders(name, shards, read_column(classes_file(entry), entry["folders"]))
@@ -157,7 +157,12 @@ def _not_here(name: str, entry: dict[str, Any], split: str) -> UserError:
     )
 
 
-def _require_listed(name: str, entry: dict[str, Any], listed: dict[str, str]) -> None:
+def _is_of_others(shard: str, entry: dict[str, Any], splits: Sequence[str]) -> bool:
+    """Return whether a listed shard belongs to a split that is not among those needed, by the entry's patterns."""
+    return any(PurePath(shard).match(entry[split]) for split in SPLITS if split in entry and split not in splits)
+
+
+def _require_listed(name: str, entry: dict[str, Any], listed: list[str]) -> None:
     """A pattern does not miss a shard that is not there; the list in `info.json` does."""
     path = Path(entry["path"])
     if missing := [file for file in listed if not (path / file).is_file()]:

@@ -21,7 +21,7 @@ class Decoded(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images uint8 [B, 3, H, W], B targets, and what was said of each corrupt image."""
+    """Images uint8 [B, 3, H, W], B targets, and what was said of each corrupt view: again for each view of an image."""
 
     images: torch.Tensor
     targets: list[Any]
@@ -50,17 +50,22 @@ def assemble(views: Iterable[tuple[Decoded, int]], change: Change) -> Batch:
         else:
             made.append((change(sample, view), sample.target))
     if not any(made):
-        raise UserError(f"none of the {len(made)} images of a batch can be decoded. The first: {corrupt[0]}")
+        raise UserError(
+            f"none of the {len(made)} images that a process read for a batch can be decoded, so none stands in "
+            "for them. Restore their shards from the source, or give the processes larger parts: fewer processes, "
+            f"or a larger batch_size in the recipe. The first: {corrupt[0]}"
+        )
     images, targets = zip(*(_readable_from(made, place) for place in range(len(made))), strict=True)
-    _require_one_size(images)
-    return Batch(stack_images(list(images)), list(targets), list(dict.fromkeys(corrupt)))
+    require_one_size(images)
+    return Batch(stack_images(list(images)), list(targets), corrupt)
 
 
 def _readable_from(made: list[Any], place: int) -> Any:
     return next(filter(None, made[place:] + made[:place]))
 
 
-def _require_one_size(images: tuple[np.ndarray, ...]) -> None:
+def require_one_size(images: Iterable[np.ndarray]) -> None:
+    """Raise a `UserError` if images [H, W, 3] have different sizes and so make no batch."""
     sizes = sorted({image.shape[:2] for image in images})
     if len(sizes) > 1:
         (h, w), (other_h, other_w) = sizes[0], sizes[-1]

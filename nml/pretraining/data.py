@@ -105,16 +105,14 @@ class TrainingData:
             yield batch.images, batch.targets
 
     def _hold(self) -> list[Decoded] | None:
-        """Return all samples, decoded, if they are small enough together, going by the first that can be decoded."""
-        stream = (self.decode(sample) for shard in self.corpus.shards["train"] for sample in self.read(shard))
-        begun = []
-        for sample in stream:
-            begun.append(sample)
-            if not isinstance(sample.image, CorruptImage):
-                if self.samples * _bytes_of(sample.image) > HELD_BYTES:
-                    return None
-                break
-        return [*begun, *stream]
+        """Return all samples, decoded, or None as soon as they prove too large together."""
+        held, size = [], 0
+        for sample in (self.decode(raw) for shard in self.corpus.shards["train"] for raw in self.read(shard)):
+            held.append(sample)
+            size += _bytes_of(sample.image)
+            if size > HELD_BYTES:
+                return None
+        return held
 
     def _held_batches(self, sizes: list[int], seed: int, world: World, first_step: int) -> Iterator[Batch]:
         order = list(repeated(random.Random(seed).sample(self.held, len(self.held)), self.repeats))
@@ -229,7 +227,9 @@ def loaded(stream: IterableDataset, workers: int) -> Iterator[Any]:
         yield item
 
 
-def _bytes_of(image: np.ndarray | Image.Image) -> int:
+def _bytes_of(image: np.ndarray | Image.Image | CorruptImage) -> int:
+    if isinstance(image, CorruptImage):
+        return 0
     return image.nbytes if isinstance(image, np.ndarray) else 3 * image.width * image.height
 
 

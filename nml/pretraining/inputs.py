@@ -11,10 +11,9 @@ import torch
 from PIL import Image
 
 from nml.config.recipes import Recipe
-from nml.config.transforms import ImageTransform
 from nml.pretraining import architectures
+from nml.pretraining.evaluation_transform import evaluation_transform
 from nml.pretraining.images import MEAN, STD, normalise, stack_images
-from nml.pretraining.transforms import evaluation_transform
 
 Images = torch.Tensor | Sequence[np.ndarray]
 
@@ -36,10 +35,7 @@ def input_transform(preprocessing: dict[str, Any], device: torch.device) -> Call
     """
     if preprocessing["resize"] == "squash":
         return lambda images: _squashed(images, preprocessing, device)
-    how = ImageTransform(
-        size=preprocessing["size"], test_crop=preprocessing["crop"], interpolation=preprocessing["interpolation"]
-    )
-    crop = evaluation_transform(how)
+    crop = evaluation_transform(preprocessing["size"], preprocessing["crop"], preprocessing["interpolation"])
 
     def transform(images: Images) -> torch.Tensor:
         cropped = [crop(Image.fromarray(image)) for image in _arrays(images)]

@@ -1,4 +1,4 @@
-"""From a photograph of any size to a square uint8 image, one at a time, in the loader's workers.
+"""From a photograph of any size to a square to train on, uint8, one at a time, in the loader's workers.
 
 The pixels are those of torchvision's and timm's transforms; normalisation is left to the device, for whole batches.
 """
@@ -12,16 +12,15 @@ import numpy as np
 from PIL import Image
 
 from nml.config.transforms import ImageTransform
+from nml.pretraining.evaluation_transform import FILTERS, resized
 from nml.seeds import derive_seed
 
 RATIO = (3 / 4, 4 / 3)
 """Width over height of random crops, as of torchvision's RandomResizedCrop."""
 _ATTEMPTS = 10
-_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 Box = tuple[int, int, int, int]
 TrainingTransform = Callable[[Image.Image, int], np.ndarray]
-EvaluationTransform = Callable[[Image.Image], np.ndarray]
 
 
 def training_transform(how: ImageTransform) -> TrainingTransform:
@@ -33,29 +32,15 @@ def training_transform(how: ImageTransform) -> TrainingTransform:
 
     def transform(image: Image.Image, seed: int) -> np.ndarray:
         rng = random.Random(seed)
-        image = _resized(image.crop(random_box(*image.size, how.crop_scale, rng)), (how.size, how.size), how)
+        image = image.crop(random_box(*image.size, how.crop_scale, rng))
+        image = resized(image, (how.size, how.size), how.interpolation)
         if how.flip and rng.random() < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if rand_augment:
-            with drawing_from(seed):
+            # A seed of its own: the crop's would apply the first operation to the small crops, and to no large one.
+            with drawing_from(derive_seed("rand-augment", seed)):
                 image = rand_augment(image)
         return np.asarray(image)
-
-    return transform
-
-
-def evaluation_transform(how: ImageTransform) -> EvaluationTransform:
-    """Return what turns an RGB image into uint8 [S, S, 3]: the shorter side is scaled, and the centre kept.
-
-    The shorter side becomes ⌊S / test_crop⌋ pixels, where S is `test_size`, as in timm.
-    """
-    size = how.test_size or how.size
-    side = math.floor(size / how.test_crop)
-
-    def transform(image: Image.Image) -> np.ndarray:
-        image = _resized(image, _with_shorter_side(image.size, side), how)
-        left, top = (round((length - size) / 2) for length in image.size)
-        return np.asarray(image.crop((left, top, left + size, top + size)))
 
     return transform
 
@@ -82,16 +67,6 @@ def _central_box(width: int, height: int) -> Box:
     return left, top, left + w, top + h
 
 
-def _with_shorter_side(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Return (width, height) scaled so that the shorter one is `side`; the longer one is cut to whole pixels."""
-    width, height = size
-    return (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
-
-
-def _resized(image: Image.Image, size: tuple[int, int], how: ImageTransform) -> Image.Image:
-    return image if image.size == size else image.resize(size, _FILTERS[how.interpolation])
-
-
 def _rand_augment(how: ImageTransform) -> Callable[[Image.Image], Image.Image] | None:
     """Return timm's RandAugment with the parameters that timm's own training transform gives it."""
     if not how.rand_augment:
@@ -103,7 +78,7 @@ def _rand_augment(how: ImageTransform) -> Callable[[Image.Image], Image.Image] |
         {
             "translate_const": int(how.size * 0.45),
             "img_mean": tuple(min(255, round(255 * channel)) for channel in how.mean),
-            "interpolation": _FILTERS[how.interpolation],
+            "interpolation": FILTERS[how.interpolation],
         },
     )
 

@@ -13,10 +13,11 @@ from nml.config.transforms import ImageTransform
 from nml.corpora.catalogue import Corpus
 from nml.corpora.shards import decode_label, open_image, read_range, scan_samples
 from nml.errors import UserError
+from nml.pretraining.batches import require_one_size
 from nml.pretraining.data import HELD_BYTES, loaded, this_worker
 from nml.pretraining.epoch_plan import steps_of, stretches
+from nml.pretraining.evaluation_transform import EvaluationTransform, evaluation_transform
 from nml.pretraining.images import stack_images
-from nml.pretraining.transforms import evaluation_transform
 from nml.pretraining.world import ALONE, World
 
 BATCH_SIZE = 256
@@ -41,7 +42,8 @@ class ValidationData:
     Raises
     ------
     UserError
-        If the corpus has no such split, or a shard or label of it is damaged.
+        If the corpus has no such split or it is empty, a shard or label of it is damaged, or the images of its first
+        batch are, or have different sizes and `how` is None.
     """
 
     def __init__(self, corpus: Corpus, how: ImageTransform | None = None, workers: int = 0) -> None:
@@ -50,6 +52,8 @@ class ValidationData:
         self.corpus, self.how, self.workers = corpus, how, workers
         self.shard_samples = [self._count(shard.path) for shard in corpus.shards["validation"]]
         self.samples = sum(self.shard_samples)
+        if not self.samples:
+            raise UserError(f"the validation split of corpus '{corpus.name}' has shards, and no samples in them.")
         self.sizes = [min(BATCH_SIZE, self.samples - begin) for begin in range(0, self.samples, BATCH_SIZE)]
         self.held = self._hold()
 
@@ -59,7 +63,8 @@ class ValidationData:
         Raises
         ------
         UserError
-            If a shard or image is damaged; the accuracy is of all images or not told.
+            If a shard or image is damaged, or images have different sizes and stay as they are; the accuracy is of all
+            images or not told.
         """
         if self.held is not None:
             return iter(self.held[world.rank :: world.size])
@@ -71,16 +76,22 @@ class ValidationData:
         return len([decode_label(sample, len(self.corpus.class_names)) for sample in labelled])
 
     def _hold(self) -> list[Labelled] | None:
-        first = next(self.read(0, 0, 1))[0]
-        if self.samples * first.nbytes > HELD_BYTES:
+        """Return all batches if they are small enough together, going by the first, which is read in any case."""
+        batches = iter(ValidationStream(self, ALONE))
+        first = next(batches)
+        if self.samples * first.images[0].nbytes > HELD_BYTES:
             return None
-        return list(ValidationStream(self, ALONE))
+        return [first, *batches]
 
     def read(self, shard: int, start: int, stop: int) -> Iterator[tuple[np.ndarray, int]]:
         """Yield the images, uint8 [H, W, 3], and labels of the samples `start` to `stop` of a shard, by its number."""
-        transform = evaluation_transform(self.how) if self.how else np.asarray
+        transform = _transform_of(self.how) if self.how else np.asarray
         for sample in read_range(self.corpus.shards["validation"][shard].path, start, stop):
             yield transform(open_image(sample)), decode_label(sample, len(self.corpus.class_names))
+
+
+def _transform_of(how: ImageTransform) -> EvaluationTransform:
+    return evaluation_transform(how.test_size or how.size, how.test_crop, how.interpolation)
 
 
 class ValidationStream(IterableDataset):
@@ -97,6 +108,7 @@ class ValidationStream(IterableDataset):
         samples = (pair for part in parts for pair in self.data.read(part.place, part.start, part.stop))
         for step in steps_of(reader, readers, len(self.data.sizes)):
             images, labels = zip(*islice(samples, self.data.sizes[step]), strict=True)
+            require_one_size(images)
             yield Labelled(stack_images(list(images)), torch.tensor(labels))
 
 

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from nml.config.recipes import Augmentation
 from nml.config.transforms import ImageTransform
+from nml.pretraining.evaluation_transform import evaluation_transform
 from nml.pretraining.images import augment, stack_images
 from nml.pretraining.inputs import input_transform, to_input
-from nml.pretraining.transforms import RATIO, evaluation_transform, training_transform
+from nml.pretraining.transforms import RATIO, training_transform
 from nml.seeds import derive_seed
 
 Arrays = Sequence[np.ndarray]
@@ -67,9 +68,9 @@ class PhotographViews:
             crop_scale=(crop_scale, 1),
             flip=flip,
             interpolation=preprocessing["interpolation"],
-            test_crop=preprocessing["crop"],
         )
-        self.training, self.evaluation = training_transform(how), evaluation_transform(how)
+        self.training = training_transform(how)
+        self.evaluation = evaluation_transform(how.size, preprocessing["crop"], how.interpolation)
         # The shorter side of the smallest and narrowest crop of a square is as long as the input's then.
         self.side = math.ceil(how.size / math.sqrt(crop_scale * RATIO[0]))
         self.threads = ThreadPoolExecutor(max(1, torch.get_num_threads()))

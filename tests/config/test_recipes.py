@@ -88,6 +88,23 @@ def test_a_wrong_override_is_refused_like_any_other_value(values: dict[str, Any]
         check_config(only(values, "mine", mine={"base": "resnet50-rsb-a2", "learning_rat": 1}))
 
 
+def test_no_base_is_none(values: dict[str, Any]) -> None:
+    whole = next(iter(values["recipes"].values()))
+    with_null, without = (check_config(only(values, "mine", mine=mine)) for mine in (whole | {"base": None}, whole))
+    assert with_null == without
+
+
+@pytest.mark.parametrize("base", [["resnet50-rsb-a2"], {"name": "x"}, 5])
+def test_a_base_that_is_no_name_is_refused(values: dict[str, Any], base: Any) -> None:
+    with pytest.raises(UserError, match=r"recipes\.mine\.base: the shipped recipe .* does not exist"):
+        check_config(only(values, "mine", mine={"base": base}))
+
+
+def test_a_key_that_is_no_text_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"recipes\.mine\.7: "):
+        check_config(only(values, "mine", mine={"base": "resnet50-rsb-a2", 7: 1}))
+
+
 @pytest.mark.parametrize(
     ("changes", "where"),
     [

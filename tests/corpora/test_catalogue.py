@@ -99,11 +99,15 @@ def test_a_wrong_line_about_paths_is_refused(elsewhere: Callable, text: str, mes
 
 
 def test_a_corpus_may_be_opened_for_its_validation_split_alone(tiny_corpus: Path) -> None:
-    (tiny_corpus / "info.json").unlink()
     for shard in tiny_corpus.glob("tiny-train-*"):
         shard.unlink()
     shards = open_corpus("tiny", ["validation"]).shards
     assert (len(shards["train"]), len(shards["validation"])) == (0, 1)
-    (tiny_corpus / "tiny-val-00.tar").unlink()
+    with pytest.raises(UserError, match="'tiny' has no train shards"):
+        open_corpus("tiny")
+    (tiny_corpus / "tiny-val-00.tar").rename(tiny_corpus / "tiny-val-01.tar")
+    with pytest.raises(UserError, match=r"'tiny' lacks 1 of the 1 shards listed in .*: tiny-val-00\.tar"):
+        open_corpus("tiny", ["validation"])
+    (tiny_corpus / "tiny-val-01.tar").unlink()
     with pytest.raises(UserError, match="'tiny' has no validation shards"):
         open_corpus("tiny", ["validation"])

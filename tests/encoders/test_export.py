@@ -37,7 +37,7 @@ def write(root, architecture, objective="supervised", noise="untrained", classes
     )
     model = build_model(recipe, encoder.recipe, classes, encoder.seed)
     # Without statistics of its own the model's outputs would hardly depend on the image.
-    calibrate(model, torch.randint(0, 256, (32, 3, 32, 32), dtype=torch.uint8), recipe)
+    calibrate(model, torch.randint(0, 256, (32, 32, 32, 3), dtype=torch.uint8).numpy(), recipe)
     facts = {"validation_accuracy": 0.4321, "epochs": 4, "realised_noise_percent": 19.98}
     write_encoder(model, str(encoder), recipe, classes, facts, root / encoder_dir(encoder))
     return str(encoder)

@@ -34,6 +34,12 @@ def captioned(request, corpus, noise_dirs, monkeypatch) -> TrainingData:
     return TrainingData(corpus, noise_dirs["clean"], "caption")
 
 
+@pytest.mark.parametrize(("limit", "is_held"), [(60 * 32 * 32 * 3, True), (60 * 32 * 32 * 3 - 1, False)])
+def test_a_corpus_is_held_if_all_of_its_images_together_are_small(corpus, noise_dirs, monkeypatch, limit, is_held):
+    monkeypatch.setattr(data_module, "HELD_BYTES", limit)
+    assert (TrainingData(corpus, noise_dirs["clean"], "caption").held is not None) == is_held
+
+
 def test_an_epoch_has_every_sample_once(captioned):
     captions = captions_of_epoch(captioned, seed=1)
     assert len(captions) == 60

@@ -11,11 +11,12 @@ import torch
 from nml.artifacts import read_json
 from nml.config.recipes import Augmentation
 from nml.config.transforms import ImageTransform
-from nml.corpora.shards import open_image, read_samples
+from nml.corpora.shards import CorruptImage, open_image, read_samples
 from nml.errors import UserError
 from nml.grid import Encoder, Noise
 from nml.pretraining import data as data_module
 from nml.pretraining import engine
+from nml.pretraining.batches import Decoded, assemble
 from nml.pretraining.checkpoints import load_tensors
 from nml.pretraining.control import initialise
 from nml.pretraining.data import TrainingData
@@ -113,10 +114,40 @@ def test_ranks_and_workers_count_corrupt_images_once(damaged, open_data):
     assert workers.corrupt.count == alone.corrupt.count == 3
 
 
+@pytest.mark.parametrize("hold", [True, False])
+def test_every_view_of_a_corrupt_image_counts_and_is_logged_once(damaged, open_data, hold, caplog):
+    data, counts = open_data(*damaged, hold=hold, repeats=3, share=1), []
+    for seed in range(4):
+        data.corrupt.count = 0
+        read = {caption for caption, _ in views_of(data, seed)}
+        # An epoch draws 14 of the 42 images, and has three views of each.
+        assert data.corrupt.count == 3 * (14 - len(read))
+        counts.append(data.corrupt.count)
+    assert max(counts) > 0
+    assert len(caplog.messages) == len(set(caplog.messages)) <= 3
+
+
+def test_a_part_without_a_readable_image_stops_the_epoch_and_says_what_to_do():
+    views = [(Decoded("p5", CorruptImage("p5 is cut."), None), view) for view in range(3)]
+    with pytest.raises(UserError, match=r"none of the 3 images .* fewer processes, .* The first: p5 is cut\."):
+        assemble(views, lambda sample, view: sample.image)
+
+
 @pytest.mark.parametrize(("share", "met"), [(0, "[123]"), (0.03, "[23]"), (0.05, "3")])
 def test_too_many_corrupt_images_stop_the_epoch(damaged, open_data, share, met):
     with pytest.raises(UserError, match=rf"{met} of the 42 images of an epoch .*max_corrupt_share allows {share:g} of"):
         views_of(open_data(*damaged, share=share))
+
+
+def test_a_small_first_photograph_does_not_decide_that_all_are_held(whole, monkeypatch):
+    sizes = [
+        open_image(sample).width * open_image(sample).height * 3
+        for sample in read_samples(shard.path for shard in whole[0].shards["train"])
+    ]
+    assert sizes[0] * 42 < sum(sizes)
+    for limit, is_held in ((sum(sizes) - 1, False), (sum(sizes), True)):
+        monkeypatch.setattr(data_module, "HELD_BYTES", limit)
+        assert (TrainingData(*whole, "label", how=HOW).held is not None) == is_held
 
 
 def test_images_of_several_sizes_need_a_transform(whole):

@@ -1,11 +1,13 @@
 """The clean validation split: whole, in order, the same streamed or held, by one process or several."""
 
+import tarfile
 from dataclasses import replace
 
 import pytest
 import torch
 
 from nml.config.transforms import ImageTransform
+from nml.corpora.catalogue import Shard
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive
 from nml.pretraining import validation as module
@@ -41,6 +43,30 @@ def joined(batches) -> tuple[torch.Tensor, torch.Tensor]:
 def test_a_corpus_without_validation_split_is_refused(corpus):
     with pytest.raises(UserError, match="'colours' has no validation split"):
         ValidationData(replace(corpus, shards=corpus.shards | {"validation": []}))
+
+
+def test_an_empty_shard_is_passed_over_and_an_empty_split_refused(corpus, tmp_path):
+    with tarfile.open(tmp_path / "val-empty.tar", "w"):
+        empty = Shard("val-empty.tar", tmp_path / "val-empty.tar")
+    behind = [empty, *corpus.shards["validation"]]
+    data = ValidationData(replace(corpus, shards=corpus.shards | {"validation": behind}))
+    expected = ValidationData(corpus)
+    assert data.samples == 12
+    assert all(torch.equal(a, b) for a, b in zip(joined(data.batches()), joined(expected.batches()), strict=True))
+    with pytest.raises(UserError, match="the validation split of corpus 'colours' has shards, and no samples"):
+        ValidationData(replace(corpus, shards=corpus.shards | {"validation": [empty]}))
+
+
+@pytest.mark.parametrize("held_bytes", [0, 2**28])
+def test_images_of_several_sizes_without_a_transform_are_refused_before_training(photos, monkeypatch, held_bytes):
+    monkeypatch.setattr(module, "HELD_BYTES", held_bytes)
+    with pytest.raises(UserError, match=r"different sizes.*image_transform"):
+        ValidationData(photos)
+
+
+def test_photographs_have_the_size_of_the_test(photos):
+    how = HOW.model_copy(update={"test_size": 24})
+    assert [batch.images.shape for batch in ValidationData(photos, how).batches()] == [(30, 3, 24, 24)]
 
 
 def test_the_validation_set_is_clean(corpus):

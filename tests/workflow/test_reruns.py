@@ -93,6 +93,11 @@ def test_a_catalogue_entry_reaches_what_it_describes(rerun):
     assert rerun.jobs() == {"tune": 6, "draw_tasks": 1, **AGGREGATES}
 
 
+def test_prompts_reach_the_encoders_that_learn_captions(rerun):
+    edit(rerun, "nml/corpora/catalogue.yaml", r"templates: \[", 'templates: ["one more {}", ')
+    assert rerun.jobs() == {"pretrain": 2, "tune": 4, **AGGREGATES}
+
+
 def test_words_for_users_change_nothing(rerun):
     edit(rerun, "nml/progress.py", "a second", "each second")
     edit(rerun, "nml/jobs.py", "waiting for", "still waiting for")
