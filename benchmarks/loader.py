@@ -53,19 +53,29 @@ def photograph(rng: np.random.Generator) -> bytes:
 
 
 def write_corpus(folder: Path, images: int, classes: int, draw: Callable[[np.random.Generator], bytes]) -> Corpus:
-    """Write shards of images with labels and captions, unless they are there; the last one is also for validation."""
-    rng, shards = np.random.default_rng(0), []
-    for number, start in enumerate(range(0, images, SAMPLES)):
-        shards.append(Shard(f"{number:05d}.tar", folder / f"{number:05d}.tar"))
-        if not shards[-1].path.is_file():
-            with atomic_path(shards[-1].path) as temporary, TarWriter(str(temporary)) as tar:
-                for sample in range(start, min(start + SAMPLES, images)):
-                    label = sample % classes
-                    texts = {"cls": str(label), "txt": f"a picture of class {label}, number {sample}"}
-                    tar.write({"__key__": f"{number:05d}{sample:08d}", **texts, "jpg": draw(rng)})
+    """Write shards of images with labels and captions, unless they are there, and a small one for validation."""
+    rng = np.random.default_rng(0)
+    train = [
+        write_shard(folder / f"{start:08d}.tar", min(SAMPLES, images - start), classes, rng, draw)
+        for start in range(0, images, SAMPLES)
+    ]
+    validation = [write_shard(folder / "validation.tar", min(SAMPLES, images), classes, rng, draw)]
     names = [f"class {number}" for number in range(classes)]
-    splits = {"train": shards, "validation": shards[-1:]}
+    splits = {"train": train, "validation": validation}
     return Corpus("benchmark", splits, names, ["a picture of {}"], ("labels", "captions"))
+
+
+def write_shard(
+    path: Path, images: int, classes: int, rng: np.random.Generator, draw: Callable[[np.random.Generator], bytes]
+) -> Shard:
+    """Write one shard, unless it is there."""
+    if not path.is_file():
+        with atomic_path(path) as temporary, TarWriter(str(temporary)) as tar:
+            for sample in range(images):
+                label = sample % classes
+                texts = {"cls": str(label), "txt": f"a picture of class {label}, number {sample}"}
+                tar.write({"__key__": f"{path.stem}x{sample:05d}", **texts, "jpg": draw(rng)})
+    return Shard(path.name, path)
 
 
 def plain_epoch(corpus: Corpus, size: int) -> None:
