@@ -105,6 +105,9 @@ def _tar_members(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
             if not (info.isreg() or info.isdir()):
                 raise _refusal(archive, info.name, "is a link or a device, no file")
             yield info.name, packed.extractfile(info)
+        # A tar ends before its compressed stream does, and the checksum of that is behind its last byte.
+        while packed.fileobj.read(_CHUNK):
+            pass
 
 
 def _single(archive: Path, raw: IO[bytes]) -> Iterator[Member]:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import random
 import shutil
 import stat
 import tarfile
@@ -168,6 +169,35 @@ def test_a_changed_byte_in_a_zip_is_found(tmp_path: Path) -> None:
     archive.write_bytes(bytes(content))
     with pytest.raises(UserError, match="is damaged: Bad CRC"):
         unpack(archive, tmp_path / "into")
+
+
+def changed_tar(path: Path, mode: str = "w:gz") -> Path:
+    """Write a tar of noise in which one bit in the middle was changed."""
+    with tarfile.open(path, mode) as tar:
+        info = tarfile.TarInfo("noise.bin")
+        info.size = 300_000
+        tar.addfile(info, io.BytesIO(random.Random(0).randbytes(info.size)))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("a.tar.bz2", "w:bz2"), ("a.tar.xz", "w:xz")]
+)
+def test_a_changed_byte_in_a_packed_tar_is_found(tmp_path: Path, name: str, mode: str) -> None:
+    with pytest.raises(UserError, match=rf"{name} is damaged"):
+        unpack(changed_tar(tmp_path / name, mode), tmp_path / "into")
+    assert os.listdir(tmp_path / "into") == []
+
+
+def test_a_changed_byte_in_an_archive_in_an_archive_is_found(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as packed:
+        packed.write(changed_tar(tmp_path / "inner.tar.gz"), "inner.tar.gz")
+    with pytest.raises(UserError, match=r"outer\.zip is damaged"):
+        unpack(tmp_path / "outer.zip", tmp_path / "into")
+    assert os.listdir(tmp_path / "into") == []
 
 
 def test_a_zip_that_is_larger_than_the_disk_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
