@@ -28,10 +28,12 @@ def is_archive(file: str) -> bool:
     return file.endswith((".zip", ".gz", *_TARS))
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, strip: str = "") -> None:
     """Unpack a .zip, a .tar in any compression, or a single .gz into a folder, all or nothing.
 
     Archives in the archive are unpacked where they lie. A file that is there already with the same size is left alone.
+    What macOS adds, `__MACOSX` and `._*`, is passed over. What lies in the folder `strip` of the archive is put one
+    level up.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def unpack(archive: Path, folder: Path) -> None:
     staging.mkdir()
     try:
         with disk_full_named(folder, f"{archive} is kept"):
-            _unpack_into(archive, staging)
+            _unpack_into(archive, staging, strip)
             for inner in sorted(path for path in staging.rglob("*") if path.name.endswith((".zip", *_TARS))):
                 _unpack_into(inner, inner.parent)
                 inner.unlink()
@@ -58,10 +60,16 @@ def unpack(archive: Path, folder: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _unpack_into(archive: Path, folder: Path) -> None:
+def _unpack_into(archive: Path, folder: Path, strip: str = "") -> None:
     with archive.open("rb") as raw:
         for name, content in _members(archive, raw):
-            _write(folder / _inside(archive, name), content)
+            inside = _inside(archive, name)
+            if not _is_of_macos(inside):
+                _write(folder / (inside.removeprefix(f"{strip}/") if strip else inside), content)
+
+
+def _is_of_macos(name: str) -> bool:
+    return any(part == "__MACOSX" or part.startswith("._") for part in name.split("/"))
 
 
 def _first_line(error: BaseException) -> str:

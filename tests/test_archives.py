@@ -218,6 +218,21 @@ def test_archives_in_an_archive_are_unpacked_where_they_lie(tmp_path: Path) -> N
     assert inner.is_file()
 
 
+def test_what_macos_adds_is_passed_over(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        for name in ("__MACOSX/", "__MACOSX/data/._a.tar.gz", "data/._b.jpg", "data/b.jpg"):
+            packed.writestr(name, b"")
+    unpack(tmp_path / "a.zip", tmp_path / "into")
+    assert tree(tmp_path / "into") == {"data/b.jpg": b""}
+    assert os.listdir(tmp_path / "into") == ["data"]
+
+
+def test_a_folder_of_an_archive_is_left_out(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar")
+    unpack(tmp_path / "a.tar", tmp_path / "into", strip="data")
+    assert tree(tmp_path / "into") == {name.removeprefix("data/"): content for name, content in FILES.items()}
+
+
 def test_a_hostile_archive_in_an_archive_is_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "inner.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo("../../../outside"))

@@ -68,7 +68,7 @@ def _get(entry: TaskEntry, wanted: Download, anew: bool) -> bool:
             return False
         path = download(remote, _folder(place, wanted, remote.file))
         if is_archive(remote.file):
-            unpack(path, place / wanted.into)
+            unpack(path, place / wanted.into, wanted.strip)
         write_json(record, {"file": remote.file, "checksum": remote.checksum})
     return True
 
