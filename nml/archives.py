@@ -1,5 +1,6 @@
 """Unpacking archives that others made: nothing is written outside the folder, and nothing that is there is changed."""
 
+import errno
 import gzip
 import lzma
 import os
@@ -9,6 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +18,12 @@ from nml.downloads import disk_full_named, require_room
 from nml.errors import UserError
 from nml.progress import Progress
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, UnicodeDecodeError),
+)
+# Of an `OSError`: bzip2 and gzip give damage no number, and the others are of members that cannot lie side by side.
+_DAMAGE_NUMBERS = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 _CHUNK = 1 << 20
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 Member = tuple[str, IO[bytes] | None]
@@ -38,26 +45,37 @@ def unpack(archive: Path, folder: Path, strip: str = "") -> None:
     Raises
     ------
     UserError
-        If the archive is damaged or encrypted; if a member is absolute, leads out of the folder, is a link, a device,
-        or anything else than a file or a folder; if another file is in a member's place; or if the disk is full.
+        If the archive is damaged, encrypted or packed in an unknown way; if a member is absolute, leads out of the
+        folder, is a link, a device, or anything else than a file or a folder; if another file is in a member's place;
+        or if the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     staging = folder / f".{archive.name}.unpacking"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
-        with disk_full_named(folder, f"{archive} is kept"):
+        with disk_full_named(folder, f"{archive} is kept"), _damage_named(archive):
             _unpack_into(archive, staging, strip)
             for inner in sorted(path for path in staging.rglob("*") if path.name.endswith((".zip", *_TARS))):
                 _unpack_into(inner, inner.parent)
                 inner.unlink()
-        _move_in(staging, folder, archive)
-    except _DAMAGE as error:
-        raise UserError(
-            f"{archive} is damaged: {_first_line(error)}. It was left as it is; move it away and fetch it again."
-        ) from error
+        _require_free(staging, folder, archive)
+        _move_in(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _damage_named(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _DAMAGE_NUMBERS:
+            raise
+        raise UserError(
+            f"{archive} is damaged or cannot be read: {_first_line(error)}. It was left as it is; move it away and "
+            "fetch it again."
+        ) from error
 
 
 def _unpack_into(archive: Path, folder: Path, strip: str = "") -> None:
@@ -139,19 +157,29 @@ def _write(path: Path, content: IO[bytes] | None) -> None:
         shutil.copyfileobj(content, file, _CHUNK)
 
 
-def _move_in(source: Path, target: Path, archive: Path) -> None:
-    """Move what is in one folder into another; where both have a folder, what is in that."""
-    for entry in sorted(source.iterdir()):
+def _require_free(source: Path, target: Path, archive: Path) -> None:
+    """Check that nothing in one folder is in the way of what is in another."""
+    for entry in source.iterdir():
         place = target / entry.name
         if not place.exists():
-            os.replace(entry, place)
-        elif entry.is_dir() and place.is_dir():
-            _move_in(entry, place, archive)
+            continue
+        if entry.is_dir() and place.is_dir():
+            _require_free(entry, place, archive)
         elif entry.is_dir() or place.is_dir() or entry.stat().st_size != place.stat().st_size:
             raise UserError(
                 f"{place} is there already and is not the one in {archive.name}. It was left as it is; move it away, "
                 "then run again."
             )
+
+
+def _move_in(source: Path, target: Path) -> None:
+    """Move what is in one folder into another; where both have a folder, what is in that."""
+    for entry in source.iterdir():
+        place = target / entry.name
+        if not place.exists():
+            os.replace(entry, place)
+        elif entry.is_dir():
+            _move_in(entry, place)
 
 
 def _refusal(archive: Path, name: str, what: str) -> UserError:
