@@ -16,8 +16,8 @@ from nml.corpora.class_names import read_names
 from nml.errors import UserError
 from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
 from nml.task_entries import EmbeddedTask, readers_of
-from nml.tasks.class_lists import class_names
 from nml.tasks.places import require_fetchable
+from nml.tasks.project_files import said_by_project
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 
 try:
@@ -137,11 +137,11 @@ def task_entry(wildcards):
 
 @cache
 def described_task(name):
-    """Hash what a task holds: of a real data set, what the catalogue says, since it need not be on disk yet."""
+    """Hash what a task holds: of a real data set, what this project says, since it need not be on disk yet."""
     entry = plugins.tasks()[name]
     if isinstance(entry, EmbeddedTask):
         return described(entry.model_dump(), names_in(Path(entry.path, "classnames.txt")))
-    return hashed(entry.model_dump(include={"classes", "tests", "layouts"}), class_names(entry))
+    return hashed(entry.model_dump(include={"classes", "tests", "layouts"}), said_by_project(entry))
 
 
 def task_data(wildcards):
