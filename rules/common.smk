@@ -214,8 +214,15 @@ def features_code(wildcards):
 
 def features_files(wildcards):
     """Return what reads a task and builds an encoder, which jobs load by name."""
-    readers = [plugins.source_file(plugins.READERS, name) for name in readers_of(task_entry(wildcards))]
-    return [architecture_file(wildcards.encoder.split("/")[1]), *readers]
+    return [architecture_file(wildcards.encoder.split("/")[1]), *reader_files([task_of(wildcards).name])]
+
+
+def reader_files(tasks):
+    """Return what reads tasks, which jobs load by name."""
+    readers = {
+        name for task in tasks for name in readers_of(lookup(plugins.tasks(), task, "task in nml/tasks/catalogue.yaml"))
+    }
+    return [plugins.source_file(plugins.READERS, name) for name in sorted(readers)]
 
 
 def tune_code(wildcards):
@@ -242,7 +249,13 @@ def hyperparameters(wildcards):
 
 def tune_encoder_code(wildcards):
     by_name = [*features_files(wildcards), *method_files([wildcards.method]), *task_noise_files(wildcards)]
-    return code("tune_encoder", *by_name)
+    return code("tune_encoder", *by_name, *probe_files(wildcards.method))
+
+
+def probe_files(method):
+    """Return the method that the head of another one starts from, if its configuration says so."""
+    values = CONFIG.methods[method].model_dump()
+    return [plugins.tuning_method("lp").file] if values.get("initial_head") == "linear-probe" else []
 
 
 def require_data(jobs):

@@ -1,4 +1,4 @@
-"""What files of this project say of a real data set, beside its catalogue entry: its classes and the split of its samples."""
+"""What this project says of a real data set, beside its catalogue entry: its classes and the split of its samples."""
 
 from typing import Any
 
