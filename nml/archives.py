@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from nml.downloads import disk_full_named, require_room
+from nml.artifacts import full_disk_named
+from nml.downloads import require_room
 from nml.errors import UserError
 from nml.progress import Progress
 
@@ -54,7 +55,7 @@ def unpack(archive: Path, folder: Path, strip: str = "") -> None:
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
-        with disk_full_named(folder, f"{archive} is kept"), _damage_named(archive):
+        with full_disk_named(folder, f"{archive} is kept."), _damage_named(archive):
             _unpack_into(archive, staging, strip)
             for inner in sorted(path for path in staging.rglob("*") if path.name.endswith((".zip", *_TARS))):
                 _unpack_into(inner, inner.parent)

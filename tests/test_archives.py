@@ -239,7 +239,7 @@ def test_a_full_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
-    with pytest.raises(UserError, match="is full"):
+    with pytest.raises(UserError, match="no space is left"):
         unpack(write_tar(tmp_path / "a.tar"), tmp_path / "into")
 
 
