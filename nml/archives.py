@@ -1,5 +1,6 @@
 """Unpacking archives that others made: nothing is written outside the folder, and nothing that is there is changed."""
 
+import errno
 import gzip
 import lzma
 import os
@@ -9,14 +10,21 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from nml.downloads import disk_full_named, require_room
+from nml.artifacts import full_disk_named
+from nml.downloads import require_room
 from nml.errors import UserError
 from nml.progress import Progress
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, UnicodeDecodeError),
+)
+# Of an `OSError`: bzip2 and gzip give damage no number, and the others are of members that cannot lie side by side.
+_DAMAGE_NUMBERS = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 _CHUNK = 1 << 20
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 Member = tuple[str, IO[bytes] | None]
@@ -28,40 +36,59 @@ def is_archive(file: str) -> bool:
     return file.endswith((".zip", ".gz", *_TARS))
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, strip: str = "") -> None:
     """Unpack a .zip, a .tar in any compression, or a single .gz into a folder, all or nothing.
 
     Archives in the archive are unpacked where they lie. A file that is there already with the same size is left alone.
+    What macOS adds, `__MACOSX` and `._*`, is passed over. What lies in the folder `strip` of the archive is put one
+    level up.
 
     Raises
     ------
     UserError
-        If the archive is damaged or encrypted; if a member is absolute, leads out of the folder, is a link, a device,
-        or anything else than a file or a folder; if another file is in a member's place; or if the disk is full.
+        If the archive is damaged, encrypted or packed in an unknown way; if a member is absolute, leads out of the
+        folder, is a link, a device, or anything else than a file or a folder; if another file is in a member's place;
+        or if the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     staging = folder / f".{archive.name}.unpacking"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
-        with disk_full_named(folder, f"{archive} is kept"):
-            _unpack_into(archive, staging)
+        with full_disk_named(folder, f"{archive} is kept."), _damage_named(archive):
+            _unpack_into(archive, staging, strip)
             for inner in sorted(path for path in staging.rglob("*") if path.name.endswith((".zip", *_TARS))):
                 _unpack_into(inner, inner.parent)
                 inner.unlink()
-        _move_in(staging, folder, archive)
-    except _DAMAGE as error:
-        raise UserError(
-            f"{archive} is damaged: {_first_line(error)}. It was left as it is; move it away and fetch it again."
-        ) from error
+        _require_free(staging, folder, archive)
+        _move_in(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _unpack_into(archive: Path, folder: Path) -> None:
+@contextmanager
+def _damage_named(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _DAMAGE_NUMBERS:
+            raise
+        raise UserError(
+            f"{archive} is damaged or cannot be read: {_first_line(error)}. It was left as it is; move it away and "
+            "fetch it again."
+        ) from error
+
+
+def _unpack_into(archive: Path, folder: Path, strip: str = "") -> None:
     with archive.open("rb") as raw:
         for name, content in _members(archive, raw):
-            _write(folder / _inside(archive, name), content)
+            inside = _inside(archive, name)
+            if not _is_of_macos(inside):
+                _write(folder / (inside.removeprefix(f"{strip}/") if strip else inside), content)
+
+
+def _is_of_macos(name: str) -> bool:
+    return any(part == "__MACOSX" or part.startswith("._") for part in name.split("/"))
 
 
 def _first_line(error: BaseException) -> str:
@@ -105,6 +132,9 @@ def _tar_members(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
             if not (info.isreg() or info.isdir()):
                 raise _refusal(archive, info.name, "is a link or a device, no file")
             yield info.name, packed.extractfile(info)
+        # A tar ends before its compressed stream does, and the checksum of that is behind its last byte.
+        while packed.fileobj.read(_CHUNK):
+            pass
 
 
 def _single(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
@@ -128,19 +158,29 @@ def _write(path: Path, content: IO[bytes] | None) -> None:
         shutil.copyfileobj(content, file, _CHUNK)
 
 
-def _move_in(source: Path, target: Path, archive: Path) -> None:
-    """Move what is in one folder into another; where both have a folder, what is in that."""
-    for entry in sorted(source.iterdir()):
+def _require_free(source: Path, target: Path, archive: Path) -> None:
+    """Check that nothing in one folder is in the way of what is in another."""
+    for entry in source.iterdir():
         place = target / entry.name
         if not place.exists():
-            os.replace(entry, place)
-        elif entry.is_dir() and place.is_dir():
-            _move_in(entry, place, archive)
+            continue
+        if entry.is_dir() and place.is_dir():
+            _require_free(entry, place, archive)
         elif entry.is_dir() or place.is_dir() or entry.stat().st_size != place.stat().st_size:
             raise UserError(
                 f"{place} is there already and is not the one in {archive.name}. It was left as it is; move it away, "
                 "then run again."
             )
+
+
+def _move_in(source: Path, target: Path) -> None:
+    """Move what is in one folder into another; where both have a folder, what is in that."""
+    for entry in source.iterdir():
+        place = target / entry.name
+        if not place.exists():
+            os.replace(entry, place)
+        elif entry.is_dir():
+            _move_in(entry, place)
 
 
 def _refusal(archive: Path, name: str, what: str) -> UserError:

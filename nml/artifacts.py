@@ -1,5 +1,6 @@
 """Files that are either whole or absent: every writer goes through a temporary name and a rename."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nml.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,3 +89,16 @@ def sha256_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def full_disk_named(
+    folder: Path, kept: str = "Nothing half-written was left there, and what is done is kept."
+) -> Iterator[None]:
+    """Turn the error of a full disk, or of a spent quota, into a `UserError`: where it is, and what was kept."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"no space is left to write to {folder}. {kept} Make room, then run again.") from error

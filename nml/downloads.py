@@ -5,14 +5,11 @@ it is of. `archive.zip.bad` was there under the right name with a wrong checksum
 mirror gave instead of the file. Nothing that a user put there is ever deleted.
 """
 
-import errno
 import hashlib
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,7 @@ import requests
 import urllib3
 from rich.filesize import decimal
 
-from nml.artifacts import locked
+from nml.artifacts import full_disk_named, locked
 from nml.errors import UserError
 from nml.progress import Progress
 
@@ -106,17 +103,6 @@ def require_room(folder: Path, needed: int, what: str) -> None:
         )
 
 
-@contextmanager
-def disk_full_named(folder: Path, kept: str) -> Iterator[None]:
-    """Turn the error of a disk that fills up while it is written to into a `UserError` that says what was kept."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(f"the disk of {folder} is full. Make room, then run again: {kept}.") from error
-
-
 def _fetch(remote: Remote, url: str, target: Path) -> None:
     """Fetch from one mirror, going on from what has come; the whole, checked file gets its name."""
     part = _beside(target, ".part")
@@ -161,7 +147,7 @@ def _transfer(remote: Remote, url: str, part: Path) -> None:
         total = have + int(length) if length else None
         require_room(part.parent, (total or remote.size or 0) - have, remote.file)
         _keep_version(response, part)
-        with disk_full_named(part.parent, f"what has come is kept as {part}"):
+        with full_disk_named(part.parent, f"What has come is kept as {part}."):
             _write(response, part, have, total or remote.size, remote.file)
 
 

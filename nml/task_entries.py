@@ -29,6 +29,8 @@ class Download(_Strict):
         Where it is had, in order of preference; all give the same bytes.
     into : str
         The folder below the place that an archive is unpacked into, or another file put into.
+    strip : str
+        A folder in the archive whose content is put one level up.
     place : str
         Whose folder that is; empty for the entry's own.
     sha256, md5 : str
@@ -39,6 +41,7 @@ class Download(_Strict):
 
     urls: list[str] = Field(min_length=1)
     into: str = ""
+    strip: str = ""
     place: str = ""
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     md5: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")

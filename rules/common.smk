@@ -16,8 +16,8 @@ from nml.corpora.class_names import read_names
 from nml.errors import UserError
 from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
 from nml.task_entries import EmbeddedTask, readers_of
-from nml.tasks.class_lists import class_names
 from nml.tasks.places import require_fetchable
+from nml.tasks.project_files import said_by_project
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 
 try:
@@ -140,11 +140,11 @@ def task_entry(wildcards):
 
 @cache
 def described_task(name):
-    """Hash what a task holds: of a real data set, what the catalogue says, since it need not be on disk yet."""
+    """Hash what a task holds: of a real data set, what this project says, since it need not be on disk yet."""
     entry = plugins.tasks()[name]
     if isinstance(entry, EmbeddedTask):
         return described(entry.model_dump(), names_in(Path(entry.path, "classnames.txt")))
-    return hashed(entry.model_dump(include={"classes", "tests", "layouts"}), class_names(entry))
+    return hashed(entry.model_dump(include={"classes", "tests", "layouts"}), said_by_project(entry))
 
 
 def task_data(wildcards):
@@ -217,8 +217,15 @@ def features_code(wildcards):
 
 def features_files(wildcards):
     """Return what reads a task and builds an encoder, which jobs load by name."""
-    readers = [plugins.source_file(plugins.READERS, name) for name in readers_of(task_entry(wildcards))]
-    return [architecture_file(wildcards.encoder.split("/")[1]), *readers]
+    return [architecture_file(wildcards.encoder.split("/")[1]), *reader_files([task_of(wildcards).name])]
+
+
+def reader_files(tasks):
+    """Return what reads tasks, which jobs load by name."""
+    readers = {
+        name for task in tasks for name in readers_of(lookup(plugins.tasks(), task, "task in nml/tasks/catalogue.yaml"))
+    }
+    return [plugins.source_file(plugins.READERS, name) for name in sorted(readers)]
 
 
 def tune_code(wildcards):
@@ -245,7 +252,13 @@ def hyperparameters(wildcards):
 
 def tune_encoder_code(wildcards):
     by_name = [*features_files(wildcards), *method_files([wildcards.method]), *task_noise_files(wildcards)]
-    return code("tune_encoder", *by_name)
+    return code("tune_encoder", *by_name, *probe_files(wildcards.method))
+
+
+def probe_files(method):
+    """Return the method that the head of another one starts from, if its configuration says so."""
+    values = CONFIG.methods[method].model_dump()
+    return [plugins.tuning_method("lp").file] if values.get("initial_head") == "linear-probe" else []
 
 
 def require_data(jobs):

@@ -32,7 +32,7 @@ rule draw_tasks:
     params:
         tasks=data_sets_of(CONFIG),
         data=[described_task(task) for task in data_sets_of(CONFIG)],
-        code=code("draw_tasks"),
+        code=code("draw_tasks", *reader_files(data_sets_of(CONFIG))),
     conda:
         "../envs/environment.yaml"
     script:

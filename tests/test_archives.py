@@ -1,8 +1,10 @@
 """Archives of every kind, sound and hostile."""
 
+import errno
 import gzip
 import io
 import os
+import random
 import shutil
 import stat
 import tarfile
@@ -69,14 +71,14 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     assert tree(tmp_path / "into") == FILES | {"data/a.txt": b"FIRST", "mine.txt": b"mine"}
 
 
-@pytest.mark.parametrize("place", ["data", "data/a.txt"])
+@pytest.mark.parametrize("place", ["data", "data/a.txt", "data/deep/b.bin"])
 def test_another_file_in_the_place_of_one_is_named_and_left(tmp_path: Path, place: str) -> None:
     path = tmp_path / "into" / place
     path.parent.mkdir(parents=True)
     path.write_bytes(b"something else")
     with pytest.raises(UserError, match=r"is there already and is not the one in a\.tar\.gz"):
         unpack(write_tar(tmp_path / "a.tar.gz"), tmp_path / "into")
-    assert path.read_bytes() == b"something else"
+    assert tree(tmp_path / "into") == {place: b"something else"}, "nothing was moved in"
 
 
 def test_another_run_goes_on_after_a_kill(tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ def test_a_cut_archive_is_named_and_leaves_nothing(tmp_path: Path, kind: str, sh
     (write_zip if kind == "zip" else write_tar)(archive)
     content = archive.read_bytes()
     archive.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match=r"is damaged: .*It was left as it is"):
+    with pytest.raises(UserError, match=r"is damaged or cannot be read: .*It was left as it is"):
         unpack(archive, tmp_path / "into")
     assert os.listdir(tmp_path / "into") == []
     assert archive.is_file()
@@ -166,8 +168,79 @@ def test_a_changed_byte_in_a_zip_is_found(tmp_path: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[500] ^= 1
     archive.write_bytes(bytes(content))
-    with pytest.raises(UserError, match="is damaged: Bad CRC"):
+    with pytest.raises(UserError, match="is damaged or cannot be read: Bad CRC"):
         unpack(archive, tmp_path / "into")
+
+
+def changed_tar(path: Path, mode: str = "w:gz") -> Path:
+    """Write a tar of noise in which one bit in the middle was changed."""
+    with tarfile.open(path, mode) as tar:
+        info = tarfile.TarInfo("noise.bin")
+        info.size = 300_000
+        tar.addfile(info, io.BytesIO(random.Random(0).randbytes(info.size)))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("a.tar.bz2", "w:bz2"), ("a.tar.xz", "w:xz")]
+)
+def test_a_changed_byte_in_a_packed_tar_is_found(tmp_path: Path, name: str, mode: str) -> None:
+    with pytest.raises(UserError, match=rf"{name} is damaged"):
+        unpack(changed_tar(tmp_path / name, mode), tmp_path / "into")
+    assert os.listdir(tmp_path / "into") == []
+
+
+def test_a_changed_byte_in_an_archive_in_an_archive_is_found(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as packed:
+        packed.write(changed_tar(tmp_path / "inner.tar.gz"), "inner.tar.gz")
+    with pytest.raises(UserError, match=r"outer\.zip is damaged"):
+        unpack(tmp_path / "outer.zip", tmp_path / "into")
+    assert os.listdir(tmp_path / "into") == []
+
+
+def test_damage_in_a_zip_that_bzip2_finds_is_named(tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_BZIP2) as packed:
+        packed.writestr("a.bin", random.Random(0).randbytes(10_000))
+    content = bytearray(archive.read_bytes())
+    content[5000] ^= 1
+    archive.write_bytes(bytes(content))
+    with pytest.raises(UserError, match="is damaged or cannot be read"):
+        unpack(archive, tmp_path / "into")
+
+
+def test_a_zip_packed_in_an_unknown_way_is_named(tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("a.txt", b"x")
+    content = bytearray(archive.read_bytes())
+    for header, method in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        content[content.index(header) + method] = 97
+    archive.write_bytes(bytes(content))
+    with pytest.raises(UserError, match=r"cannot be read: .*compression"):
+        unpack(archive, tmp_path / "into")
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a", "a/b/c"), ("x" * 300,)])
+def test_members_that_cannot_lie_side_by_side_are_named(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+    with pytest.raises(UserError, match="is damaged or cannot be read"):
+        unpack(tmp_path / "a.tar", tmp_path / "into")
+    assert os.listdir(tmp_path / "into") == []
+
+
+def test_a_full_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(UserError, match="no space is left"):
+        unpack(write_tar(tmp_path / "a.tar"), tmp_path / "into")
 
 
 def test_a_zip_that_is_larger_than_the_disk_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +259,21 @@ def test_archives_in_an_archive_are_unpacked_where_they_lie(tmp_path: Path) -> N
     unpack(tmp_path / "outer.zip", tmp_path / "into")
     assert tree(tmp_path / "into") == {f"deep/{name}": content for name, content in FILES.items()}
     assert inner.is_file()
+
+
+def test_what_macos_adds_is_passed_over(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        for name in ("__MACOSX/", "__MACOSX/data/._a.tar.gz", "data/._b.jpg", "data/b.jpg"):
+            packed.writestr(name, b"")
+    unpack(tmp_path / "a.zip", tmp_path / "into")
+    assert tree(tmp_path / "into") == {"data/b.jpg": b""}
+    assert os.listdir(tmp_path / "into") == ["data"]
+
+
+def test_a_folder_of_an_archive_is_left_out(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar")
+    unpack(tmp_path / "a.tar", tmp_path / "into", strip="data")
+    assert tree(tmp_path / "into") == {name.removeprefix("data/"): content for name, content in FILES.items()}
 
 
 def test_a_hostile_archive_in_an_archive_is_refused(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from nml.artifacts import write_json, write_parquet
 from nml.devices import limit_threads
 from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA
 from nml.evaluation.evaluate_encoder import evaluate_encoder
+from nml.features.noisy import realised
 from nml.grid import Encoder, TaskAddress
 from nml.jobs import job
 from nml.seeds import derive_seed
+from nml.tasks.task import list_split, open_task
 from nml.tuning.whitebox import open_tuning
 
 with job(snakemake):
@@ -28,6 +30,9 @@ with job(snakemake):
     write_parquet(path.with_suffix(".predictions.parquet"), result.predictions, PREDICTIONS_SCHEMA)
     about = {"split_variant": run.images.variant}
     if task.noise.percent:
-        about["label_noise"] = {"noise": str(task.noise), "seed": params.noise_seed}
+        clean = open_task(task.name)
+        splits = {"train": run.images.train.labels, "val": run.images.validation.labels}
+        made = {split: realised(list_split(clean, split)[1], labels) for split, labels in splits.items()}
+        about["label_noise"] = {"noise": str(task.noise), "seed": params.noise_seed} | made
     write_json(path.with_suffix(".meta.json"), result.metadata | about)
     shutil.rmtree(progress, ignore_errors=True)

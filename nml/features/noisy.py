@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nml.features.store import Split, TaskFeatures
+from nml.features.store import TaskFeatures
 from nml.grid import TaskAddress
 from nml.tasks.noise import noisy_group, noisy_labels
 
@@ -29,14 +29,15 @@ def with_label_noise(clean: TaskFeatures, task: TaskAddress, seed: int) -> tuple
     splits, record = {}, {"noise": str(task.noise), "seed": seed}
     for name, split in (("train", clean.train), ("val", clean.validation)):
         labels = noisy_labels(split.labels, split.keys, clean.num_classes, task.noise, task.name, name, seed)
-        splits[name], record[name] = replace(split, labels=labels), _realised(split, labels)
+        splits[name], record[name] = replace(split, labels=labels), realised(split.labels, labels)
     groups = {test_set: noisy_group(group, task.noise) for test_set, group in clean.groups.items()}
     noisy = replace(clean, task=str(task), train=splits["train"], validation=splits["val"], groups=groups)
     return noisy, record
 
 
-def _realised(split: Split, labels: np.ndarray) -> dict[str, float]:
-    changed = int((labels != split.labels).sum())
+def realised(clean: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return how many labels of a split there are, and how many, and what percentage, noise changed."""
+    changed = int((labels != clean).sum())
     return {
         "samples": len(labels),
         "changed": changed,

@@ -55,7 +55,7 @@ def _fetch(name: str, entry: TaskEntry) -> None:
             break
     raise UserError(
         f"task '{name}': all its downloads are in {folder_of(entry)}, but {lacking[0]} is still missing. They hold "
-        "something else than the catalogue says; please report it."
+        f"something else than the catalogue says; please report it.{_by_hand(entry)}"
     )
 
 
@@ -68,7 +68,7 @@ def _get(entry: TaskEntry, wanted: Download, anew: bool) -> bool:
             return False
         path = download(remote, _folder(place, wanted, remote.file))
         if is_archive(remote.file):
-            unpack(path, place / wanted.into)
+            unpack(path, place / wanted.into, wanted.strip)
         write_json(record, {"file": remote.file, "checksum": remote.checksum})
     return True
 
@@ -102,15 +102,18 @@ def _require_room(name: str, entry: TaskEntry) -> None:
 @contextmanager
 def _refusals_named(name: str, entry: TaskEntry) -> Iterator[None]:
     """Say of which task it is, and what else can be done, that a download fails or its place cannot be written to."""
-    by_hand = f"\nBy hand: {entry.access}" if entry.access else ""
     try:
         yield
     except UserError as error:
-        raise UserError(f"task '{name}' ({entry.title}): {error}{by_hand}") from error
+        raise UserError(f"task '{name}' ({entry.title}): {error}{_by_hand(entry)}") from error
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         raise UserError(
             f"task '{name}': {error.filename} cannot be written to. Complete the data set there, or take its line out "
-            f"of {plugins.PATHS_FILE}, then run again.{by_hand}"
+            f"of {plugins.PATHS_FILE}, then run again.{_by_hand(entry)}"
         ) from error
+
+
+def _by_hand(entry: TaskEntry) -> str:
+    return f"\nBy hand: {entry.access}" if entry.access else ""

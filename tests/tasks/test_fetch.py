@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,32 @@ def test_a_download_that_lacks_what_it_should_hold_is_named(
     servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = plugins.tasks()["toy"].model_dump()
-    other["layouts"]["usual"]["needs"] = ["toy/images", "toy/pictures"]
+    other["layouts"]["usual"]["needs"], other["access"] = ["toy/images", "toy/pictures"], "Ask the keeper."
     monkeypatch.setattr(plugins, "tasks", lambda: {"toy": TaskEntry.model_validate(other)})
-    with pytest.raises(UserError, match=r"toy/pictures is still missing\. They hold something else"):
+    with pytest.raises(UserError, match=r"(?s)toy/pictures is still missing.*something else.*By hand: Ask the keeper"):
         fetch_task("toy")
+
+
+def test_caltech101_is_unpacked_to_where_torchvision_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    entry = plugins.tasks()["caltech101"]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("caltech-101/", b"")
+        packed.writestr("caltech-101/101_ObjectCategories.tar.gz", archive("101_ObjectCategories/ant/image_0001.jpg"))
+        packed.writestr("__MACOSX/caltech-101/._101_ObjectCategories.tar.gz", b"of macOS")
+        packed.writestr("caltech-101/show_annotation.m", b"")
+    (tmp_path / "caltech-101.zip").write_bytes(buffer.getvalue())
+    checked = {"sha256": hashlib.sha256(buffer.getvalue()).hexdigest(), "bytes": len(buffer.getvalue())}
+    downloads = [entry.downloads[0].model_copy(update=checked)]
+    known = {"caltech101": entry.model_copy(update={"downloads": downloads})}
+    monkeypatch.setattr(plugins, "tasks", lambda: known)
+    place = Path("data/tasks/caltech101")
+    place.mkdir(parents=True)
+    shutil.copy(tmp_path / "caltech-101.zip", place)
+    fetch_task("caltech101")
+    assert (place / "caltech101/101_ObjectCategories/ant/image_0001.jpg").is_file()
+    assert not missing_files("caltech101")
 
 
 def test_a_data_set_with_a_gate_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What runs again, and what does not."""
 
+import json
 import os
 import re
 import shutil
@@ -78,6 +79,20 @@ def test_a_method_that_changes_the_encoder_runs_alone(rerun):
     assert not list((rerun.path / "results/progress/tuning").rglob("*.safetensors"))
 
 
+def test_a_head_that_starts_from_a_linear_probe_depends_on_it(rerun):
+    edit(
+        rerun,
+        "presets/smoke.yaml",
+        r"  majority: \{\}",
+        "  majority: {}\n  lora: {learning_rate: 0.001, epochs: 1, initial_head: linear-probe}",
+    )
+    cell = CELL.replace("lp.parquet", "lora.parquet")
+    rerun.snakemake("--", cell)
+    assert rerun.jobs(cell) == {}
+    edit(rerun, "nml/tuning/methods/lp.py", r"return cross_entropy", "return 2 * cross_entropy")
+    assert rerun.jobs(cell) == {"tune_encoder": 1}
+
+
 def test_a_recipe_and_an_architecture_reach_only_their_encoders(rerun):
     edit(rerun, "presets/smoke.yaml", r"learning_rate: 0\.002", "learning_rate: 0.003")
     expected = {"initialise_encoder": 1, "pretrain": 2, "tune": 6, **AGGREGATES}
@@ -124,3 +139,13 @@ def test_one_cell_needs_only_what_it_stands_on(project):
 def test_an_untrained_cell_needs_no_noise(project):
     target = "results/cells/emoji/clip-smoke/untrained/s0/handwritten-digits/mlp.parquet"
     assert project.jobs(target) == {"index_corpus": 1, "initialise_encoder": 1, "tune": 1}
+
+
+def test_label_noise_is_recorded_alike_whether_the_encoder_changes_or_not(rerun):
+    edit(rerun, "presets/smoke.yaml", r"  majority: \{\}", "  majority: {}\n  lora: {learning_rate: 0.001, epochs: 1}")
+    noisy = CELL.replace("handwritten-digits", "handwritten-digits+symmetric-20")
+    cells = [noisy, noisy.replace("lp.parquet", "lora.parquet")]
+    rerun.snakemake("--", *cells)
+    metas = [json.loads((rerun.path / cell.replace(".parquet", ".meta.json")).read_text()) for cell in cells]
+    assert metas[0]["label_noise"] == metas[1]["label_noise"]
+    assert metas[1]["label_noise"]["train"]["realised_percent"] > 0
