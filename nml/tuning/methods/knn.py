@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 1024
 """Samples whose similarities to a chunk of the training samples are held at once."""
 
 STEPS = 2**20
-"""Steps of similarity between 0 and 1: above the rounding errors of a cosine in float32, so that duplicates are equal."""
+"""Steps of similarity between 0 and 1, above the rounding errors of a cosine in float32: duplicates shall be equal."""
 
 PLACES = 2**32
 """More than there are training samples."""
