@@ -1,5 +1,7 @@
 """k nearest neighbours by cosine similarity s; each votes for its class with exp(s / temperature). Nothing is trained.
 
+Where no neighbour is of an allowed class, no class has a vote, and the first allowed one is predicted.
+
 The weights are those of Wu et al. (CVPR 2018), as in the evaluation of DINO.
 """
 
