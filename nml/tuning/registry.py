@@ -10,8 +10,8 @@ checks without importing the file:
 - `ENCODER`, optional: what it does to the encoder, `frozen` (if not given), `full` or `lora`; with the last two,
   it is a white-box method (`nml.tuning.whitebox`), has a linear head, one view and no `PER_HEAD`, and gets the
   hyper-parameters that `nml/tuning/whitebox.py` and, for `lora`, `nml/tuning/lora.py` declare;
-- `PARAMETERS`: its own hyper-parameters and their defaults, each a number, a truth value, or a word of its `CHOICES` (an
-  MLP needs `width` and `depth`);
+- `PARAMETERS`: its own hyper-parameters and their defaults, each a number, a truth value, or a word of its `CHOICES`
+  (an MLP needs `width` and `depth`);
 - `BOUNDS`, optional: the smallest and the largest allowed value of an own hyper-parameter, None for no limit;
 - `CHOICES`, optional: the allowed words of an own hyper-parameter;
 - `PER_HEAD`, optional: the own hyper-parameters that the loss takes as tensors [H], one value a head, so that heads
