@@ -111,11 +111,6 @@ def encoder_dir(encoder: Encoder | str) -> PurePosixPath:
     return PurePosixPath("results/encoders", str(encoder))
 
 
-def features_dir(encoder: Encoder | str, task: str) -> PurePosixPath:
-    """`results/features/<encoder>/<task>`."""
-    return PurePosixPath("results/features", str(encoder), task)
-
-
 def cell_path(encoder: Encoder | str, task: str, method: str) -> PurePosixPath:
     """`results/cells/<encoder>/<task>/<method>.parquet`."""
     return PurePosixPath("results/cells", str(encoder), task, f"{method}.parquet")

@@ -419,6 +419,10 @@ def _encoder_problem(spec: MethodSpec) -> str | None:
         return f"ENCODER is '{spec.encoder}'; allowed: {', '.join(ENCODERS)}"
     if spec.encoder != FROZEN and spec.head != "linear":
         return f"ENCODER is '{spec.encoder}' and HEAD '{spec.head}'; a tuned encoder has a 'linear' head"
+    if spec.encoder != FROZEN and spec.views != 1:
+        return f"ENCODER is '{spec.encoder}' and VIEWS {spec.views}; a tuned encoder sees one view of each image"
+    if spec.encoder != FROZEN and spec.per_head:
+        return f"ENCODER is '{spec.encoder}', and there is PER_HEAD; encoders are tuned one by one: leave it out"
     return None
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nml.errors import UserError
-from nml.grid import Encoder, Noise, TaskAddress, cell_path, encoder_dir, features_dir, spectrum_path
+from nml.grid import Encoder, Noise, TaskAddress, cell_path, encoder_dir, spectrum_path
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]*", fullmatch=True)
 KINDS = st.from_regex(r"[a-z]([a-z-]*[a-z])?", fullmatch=True)
@@ -69,7 +69,6 @@ def test_what_is_no_encoder_is_refused(address: str) -> None:
 def test_paths() -> None:
     encoder = Encoder("emoji", "clip-mini", Noise("swap", 5), 1)
     assert str(encoder_dir(encoder)) == "results/encoders/emoji/clip-mini/swap-5/s1"
-    assert str(features_dir(encoder, "fashion")) == "results/features/emoji/clip-mini/swap-5/s1/fashion"
     assert str(cell_path(encoder, "fashion", "lp")) == "results/cells/emoji/clip-mini/swap-5/s1/fashion/lp.parquet"
     assert str(spectrum_path(encoder, "fashion")) == "results/spectra/emoji/clip-mini/swap-5/s1/fashion.parquet"
     assert cell_path(str(encoder), "fashion", "lp") == cell_path(encoder, "fashion", "lp")

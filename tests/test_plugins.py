@@ -145,6 +145,8 @@ def test_a_method_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
         ("TRAINED", "TRAINED =", "cannot be read as Python"),
         ("TRAINED", "ENCODER = 'half'\nTRAINED", "allowed: frozen, full, lora"),
         ('HEAD = "linear"', "HEAD = 'mlp'\nENCODER = 'full'", "a tuned encoder has a 'linear' head"),
+        ("TRAINED", "ENCODER = 'full'\nVIEWS = 2\nTRAINED", "a tuned encoder sees one view"),
+        ("TRAINED", "ENCODER = 'lora'\nPER_HEAD = ('weight',)\nTRAINED", "encoders are tuned one by one"),
         ("TRAINED", "CHOICES = []\nTRAINED", "CHOICES = <a literal of type dict>"),
         ("TRAINED", "CHOICES = {'weight': ('a', 'b')}\nTRAINED", "BOUNDS allows one of a, b"),
     ],

@@ -115,7 +115,8 @@ def score(predictions: Columns, num_classes: int, identity: Mapping[str, Any], g
     num_classes : int
     identity : mapping
         corpus, recipe, noise_kind, noise_percent, pretrain_seed, task and method.
-    groups : mapping of test set to group (`id`, `ood`, `source`)
+    groups : mapping of test set to group
+        `id`, `ood`, `source` or `robustness`; of a task with label noise, with the noise, such as `id+symmetric-20`.
     """
     rows = []
     for (test_set, fraction, seed), labels, predicted in _blocks(predictions):

@@ -1,7 +1,8 @@
 """Every black-box method on one (encoder, task): fit all heads, choose among candidates, predict, score."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from nml.tuning import registry
 from nml.tuning.data import ALL
 from nml.tuning.engine import FittedHeads, fit, refuse_divergence
 from nml.tuning.specs import HeadSpec
+
+logger = logging.getLogger("nml")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def evaluate(
     """
     train, validation = features.train, features.validation
     entries = {name: _Entry(name, values) for name, values in methods.items()}
+    _say_if_views_are_equal(entries.values(), features)
     groups = {
         (name, fraction): entry.specs(fraction, seeds) for name, entry in entries.items() for fraction in fractions
     }
@@ -103,6 +107,13 @@ def evaluate(
     return results
 
 
+def _say_if_views_are_equal(entries: "Iterable[_Entry]", features: TaskFeatures) -> None:
+    methods = sorted({entry.method for entry in entries if tuning_method(entry.method).views > 1})
+    if methods and features.views is None:
+        names = ", ".join(methods)
+        logger.info("%s: its two views of an image are the same features; `views: 2` or more makes them differ", names)
+
+
 def _address(identity: Mapping[str, Any]) -> str:
     noise = Noise(identity["noise_kind"], identity["noise_percent"])
     return str(Encoder(identity["corpus"], identity["recipe"], noise, identity["pretrain_seed"]))
@@ -134,9 +145,13 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Choice:
-    """The chosen heads, one a seed, and the mean validation accuracy of every candidate; NaN if one of it diverged."""
+    """The chosen heads, one a seed, among all candidates' heads, and the mean validation accuracy of every candidate.
+
+    It is NaN where a seed diverged.
+    """
 
     heads: list[int]
+    among: list[int]
     accuracies: list[float]
 
 
@@ -151,19 +166,20 @@ def _choose(
         best = 0 if np.isnan(accuracies).all() else int(np.nanargmax(accuracies))
         chosen = members[best].tolist()
         refuse_divergence(heads, chosen)
-        choices[key] = _Choice(chosen, accuracies.tolist())
+        choices[key] = _Choice(chosen, members.ravel().tolist(), accuracies.tolist())
         start += len(specs)
     return choices
 
 
 def _metadata(heads: FittedHeads, entry: _Entry, choices: Mapping[int, _Choice], seeds: list[int]) -> dict[str, Any]:
     parts = {str(fraction): _selection(heads, entry, choice, seeds) for fraction, choice in choices.items()}
-    stacks = [head for choice in choices.values() for head in choice.heads]
+    """Return what is worth knowing about a method; `wall_seconds` are of fitting all that was tried, and validation."""
+    fitted = [head for choice in choices.values() for head in choice.among]
     return {
         "method": entry.method,
         **parts[str(max(choices))],
         **({"fractions": parts} if len(parts) > 1 else {}),
-        "wall_seconds": float(np.max(heads.seconds[stacks])),
+        "wall_seconds": float(np.sum(heads.seconds[fitted])),
         "process_peak_memory_bytes": peak_memory(),
     }
 

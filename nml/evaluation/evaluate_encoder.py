@@ -48,6 +48,7 @@ def _predictions(run: Tuning, tuned: Mapping[int, TunedEncoder], fraction: int) 
 
 
 def _metadata(run: Tuning, tuned: Mapping[int, Mapping[int, TunedEncoder]]) -> dict[str, Any]:
+    """Return what is worth knowing; `wall_seconds` are of the epochs with their validation, without probe and tests."""
     parts = {
         str(fraction): _outcome({str(number): one for number, one in own.items()}) for fraction, own in tuned.items()
     }

@@ -1,4 +1,4 @@
-"""Tuning: classification heads trained on frozen features, one file per method, all heads in one vectorised pass.
+"""Tuning, one file per method: heads on frozen features, all in one vectorised pass, and encoders, one at a time.
 
-This package imports in milliseconds; `engine`, `losses`, `heads` and the methods import torch.
+This package imports in milliseconds; `engine`, `whitebox`, `losses`, `heads` and the methods import torch.
 """

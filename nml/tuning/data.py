@@ -17,7 +17,10 @@ ROWS_AT_ONCE = 8192
 """Samples taken at once where all of a split is gone through."""
 
 FREE_SHARE = 0.5
-"""Share of a GPU's free memory that the training features may fill; larger ones stay on the host."""
+"""Share of a GPU's free memory that one thing may fill: larger training features stay on the host.
+
+Of what is free then, stacked heads fill no more than this share.
+"""
 
 ALL = 100
 """The fraction, in percent, that is the whole training split."""
@@ -54,7 +57,7 @@ class Rows:
 
 
 def room(device: torch.device) -> float:
-    """Return how many bytes of features may go to a device."""
+    """Return how many bytes of one kind, features or stacked heads, may go to a device."""
     return FREE_SHARE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else float("inf")
 
 

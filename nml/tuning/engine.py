@@ -86,7 +86,7 @@ class FittedHeads:
     validation_accuracies : float64 [H]
         Accuracy of the kept parameters on the validation split, a fraction; NaN for heads that diverged.
     seconds : float64 [H]
-        Wall time of the stack that the head was fitted in.
+        The head's share of the wall time of the stack that it was fitted in, so that they sum to that of all.
     stacks : list of Stack
     dimensions : int
         D, the width of the features.
@@ -262,7 +262,7 @@ def _correct(scores: Callable[[Parameters, Tensor], Tensor], parameters: Paramet
 def _join(specs: list[HeadSpec], fitted: list[_FittedStack], data: Data) -> FittedHeads:
     """Return the results of all stacks in the order of the specifications."""
     order = np.argsort([index for one in fitted for index in one.stack.members])
-    seconds = [np.full(len(one.stack.members), one.seconds) for one in fitted]
+    seconds = [np.full(len(one.stack.members), one.seconds / len(one.stack.members)) for one in fitted]
     return FittedHeads(
         specs,
         np.concatenate([one.epochs for one in fitted])[order],

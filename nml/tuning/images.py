@@ -42,8 +42,9 @@ class Images:
 
 @dataclass(frozen=True)
 class TaskImages:
-    """All splits of a task; `groups` names the group (`id`, `ood`, `source`) of each test set.
+    """All splits of a task; `groups` names the group of each test set.
 
+    It is `id`, `ood`, `source` or `robustness`; of a task with label noise, with the noise, such as `id+symmetric-20`.
     `allowed` has, for a test set where not all classes occur, those that do: predictions are taken among these alone.
     `variant` says which training split it is (`nml.tasks.task.Task`).
     """

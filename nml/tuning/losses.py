@@ -151,7 +151,7 @@ def nmtune(
     k : int
         How many singular values count as dominant.
     factors : three of float, or Tensor [...]
-        The factors a, b and c of L_MSE, L_COV and L_SVD; 0 leaves a term out.
+        The factors a, b and c of L_MSE, L_COV and L_SVD; 0 leaves a term out, and the number 0 does not compute it.
 
     Returns
     -------
@@ -162,9 +162,18 @@ def nmtune(
     ValueError
         If k is not positive.
     """
-    of_consistency, of_covariance, of_singular_value = factors
-    regularisers = of_consistency * consistency(features, transformed) + of_covariance * covariance(transformed)
-    return weight * (regularisers + of_singular_value * dominant_singular_value(transformed, k))
+    terms = (
+        lambda: consistency(features, transformed),
+        lambda: covariance(transformed),
+        lambda: dominant_singular_value(transformed, k),
+    )
+    wanted = [factor * term() for factor, term in zip(factors, terms, strict=True) if not is_left_out(weight * factor)]
+    return weight * sum(wanted, start=transformed.new_zeros(transformed.shape[:-2]))
+
+
+def is_left_out(factor: float | Tensor) -> bool:
+    """Tell whether a factor is the number zero. Tensors are not looked at: on a GPU that would wait for it."""
+    return not isinstance(factor, Tensor) and factor == 0
 
 
 def directions(rows: Tensor) -> Tensor:

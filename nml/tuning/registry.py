@@ -7,8 +7,13 @@ checks without importing the file:
 - `TRAINED`: True if the method is trained by mini-batches, and so needs a learning rate, epochs and a batch size;
 - `HEAD`, if it is trained: what it puts on the features, `linear`, `mlp`, `residual-mlp` or `own` (see
   `nml.tuning.heads`);
-- `PARAMETERS`: its own hyper-parameters, all of them numbers, and their defaults (an MLP needs `width` and `depth`);
+- `ENCODER`, optional: what it does to the encoder, `frozen` (if not given), `full` or `lora`; with the last two,
+  it is a white-box method (`nml.tuning.whitebox`), has a linear head, one view and no `PER_HEAD`, and gets the
+  hyper-parameters that `nml/tuning/whitebox.py` and, for `lora`, `nml/tuning/lora.py` declare;
+- `PARAMETERS`: its own hyper-parameters and their defaults, each a number, a truth value, or a word of its `CHOICES`
+  (an MLP needs `width` and `depth`);
 - `BOUNDS`, optional: the smallest and the largest allowed value of an own hyper-parameter, None for no limit;
+- `CHOICES`, optional: the allowed words of an own hyper-parameter;
 - `PER_HEAD`, optional: the own hyper-parameters that the loss takes as tensors [H], one value a head, so that heads
   which differ in them alone train in one stack;
 - `VIEWS`, optional: 2 if the loss wants two views of each sample in a batch (see `nml.tuning.batch`).
@@ -51,7 +56,7 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def complete(name: str, given: Mapping[str, Any]) -> dict[str, int | float]:
+def complete(name: str, given: Mapping[str, Any]) -> dict[str, int | float | str]:
     """Return a method's own hyper-parameters: the given values, and the defaults of the others.
 
     Raises

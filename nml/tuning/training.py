@@ -1,7 +1,6 @@
 """Stacked heads of one method, trained by mini-batches together."""
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from nml.plugins import tuning_method
 from nml.progress import Progress
 from nml.tuning import registry
 from nml.tuning.batch import Batch
-from nml.tuning.data import Data, TrainingSet
+from nml.tuning.data import Data, TrainingSet, room
 from nml.tuning.heads import BATCH_ORDER, STATISTICS, VIEW_CHOICE, Parameters, generator, head_of, initialise
 from nml.tuning.optimiser import AdamW, FusedAdamW
 from nml.tuning.specs import HeadSpec
@@ -32,6 +31,13 @@ NUMBERS_AT_ONCE = 2**22
 
 The C library maps larger blocks anew at each allocation, and clearing their pages takes as long as the gradient that is
 put there. Stacking gains nothing for tensors of this size.
+"""
+
+COPIES = 16
+"""How many times a head's parameters and layers are held at most, counted in float32, while it is trained on a GPU.
+
+Of the parameters there are the best, the gradient, two moments and what a step computes; of the layers the gradients
+and what the losses keep, in part in float64.
 """
 
 
@@ -50,12 +56,19 @@ class TrainedStack:
 
 def heads_at_once(spec: HeadSpec, data: Data) -> int:
     """Return how many heads like this one to stack."""
-    if data.device.type != "cpu":
-        return sys.maxsize
-    method, own = registry.load(spec.method), registry.complete(spec.method, spec.parameters)
-    head = head_of(tuning_method(spec.method), method)
+    declared, own = tuning_method(spec.method), registry.complete(spec.method, spec.parameters)
+    head = head_of(declared, registry.load(spec.method))
     one = initialise(head, data.train.dimensions, data.num_classes, own, [spec.seed])
-    return max(1, NUMBERS_AT_ONCE // max(value.numel() for value in one.values()))
+    if data.device.type == "cpu":
+        return max(1, NUMBERS_AT_ONCE // max(value.numel() for value in one.values()))
+    rows = declared.views * min(spec.batch_size, len(data.train_y))
+    return max(1, int(room(data.device) // _bytes_of_head(one, rows, data.train.dimensions)))
+
+
+def _bytes_of_head(one: Parameters, rows: int, dimensions: int) -> int:
+    """Return about what a head takes in training, with a batch of so many rows; rather too much."""
+    widths = dimensions + sum(value.shape[-1] for value in one.values())
+    return 4 * (COPIES * sum(value.numel() for value in one.values()) + COPIES * rows * widths)
 
 
 def train(

@@ -26,24 +26,23 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from nml import encoders
 from nml.devices import choose_device
 from nml.encoders import LoadedEncoder
 from nml.encoders.load import checkpoint_path
 from nml.errors import UserError
-from nml.plugins import COMMON_PARAMETERS, tuning_method
+from nml.plugins import COMMON_PARAMETERS
 from nml.pretraining.checkpoints import load_tensors, read_header, restore_training_state, save_tensors, training_state
 from nml.progress import Progress
 from nml.seeds import derive_seed
 from nml.tasks.task import facts, open_task
 from nml.tuning import registry
 from nml.tuning.data import ALL
-from nml.tuning.engine import fit
-from nml.tuning.heads import BATCH_ORDER, generator, initialise, linear
-from nml.tuning.images import Images, TaskImages, blank_input, read_images
-from nml.tuning.specs import HeadSpec
+from nml.tuning.heads import BATCH_ORDER, generator
+from nml.tuning.images import Images, TaskImages, read_images
+from nml.tuning.network import Network
 from nml.tuning.views import Arrays, Views, views_for
 
 logger = logging.getLogger("nml")
@@ -64,9 +63,6 @@ CHOICES = {
     "batch_norm": ("frozen", "trained"),
     "precision": ("fp32", "bf16"),
 }
-
-PROBE = {"learning_rate": 0.1, "weight_decay": 0.0, "epochs": 30, "batch_size": 64}
-"""The linear probe that a head may start from: the paper's."""
 
 CHECKPOINT_STEPS = 500
 """The state is saved after each epoch, and in long ones every so many steps."""
@@ -254,58 +250,6 @@ def tune(run: Tuning, seed: int) -> TunedEncoder:
     return result
 
 
-class Network:
-    """An encoder under tuning and its linear head.
-
-    `state_dict` and `load_state_dict` are about what training changes, and not about frozen weights.
-    """
-
-    def __init__(self, run: Tuning, seed: int) -> None:
-        self.encoder = run.open_encoder()
-        self.device = next(self.encoder.module.parameters()).device
-        self.bfloat16 = run.parameters["precision"] == "bf16"
-        _unfreeze(run, self.encoder, seed)
-        self.trained = [p for p in self.encoder.module.parameters() if p.requires_grad]
-        self.norms = _batch_norms(self.encoder.module) if run.parameters["batch_norm"] == "trained" else {}
-        self.features = torch.compile(self.encoder.features) if run.parameters["compile"] else self.encoder.features
-        head = _initial_head(run, self.encoder, seed)
-        self.weight, self.bias = (head[name].to(self.device).requires_grad_() for name in ("weight", "bias"))
-
-    @property
-    def head(self) -> list[Tensor]:
-        return [self.weight, self.bias]
-
-    @property
-    def trainable_parameters(self) -> int:
-        return sum(tensor.numel() for tensor in [*self.trained, *self.head])
-
-    def encode(self, images: Tensor, training: bool = False, remember: bool = True) -> Tensor:
-        """Return features float32 [B, D] of images [B, 3, S, S].
-
-        In training, batch norms that are trained normalise by these images, and remember their statistics or not.
-        """
-        for norm, momentum in self.norms.items():
-            # One image has no variance where its feature map is one pixel.
-            norm.train(training and len(images) > 1)
-            norm.momentum = momentum if remember else 0.0
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            return self.features(images).float()
-
-    def logits(self, features: Tensor) -> Tensor:
-        """Return logits [B, C] of features [B, D]."""
-        return torch.addmm(self.bias, features, self.weight)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        named = {f"encoder.{n}": p.detach() for n, p in self.encoder.module.named_parameters() if p.requires_grad}
-        if self.norms:
-            named |= {f"encoder.{name}": buffer for name, buffer in self.encoder.module.named_buffers()}
-        return named | {"head.weight": self.weight.detach(), "head.bias": self.bias.detach()}
-
-    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        for name, tensor in self.state_dict().items():
-            tensor.copy_(tensors[name])
-
-
 class EncoderBatch:
     """What a loss sees of a batch, as `nml.tuning.batch.Batch` of one head; F are made when a loss asks for them."""
 
@@ -357,66 +301,6 @@ def _repeatable() -> Iterator[None]:
     """Keep what the libraries draw away from the caller's random state."""
     with torch.random.fork_rng():
         yield
-
-
-def _unfreeze(run: Tuning, encoder: LoadedEncoder, seed: int) -> None:
-    """Let those parameters of the encoder learn that the method trains and that the features depend on."""
-    if tuning_method(run.method).encoder == "lora":
-        from nml.tuning.lora import add_adapters
-
-        own = {name: run.parameters[name] for name in ("rank", "alpha", "targets")}
-        add_adapters(encoder, **own, seed=derive_seed(seed, "adapters"))
-        return
-    parameters = [p for p in encoder.module.parameters() if p.is_floating_point()]
-    for parameter in parameters:
-        parameter.requires_grad_()
-    with torch.enable_grad():
-        gradients = torch.autograd.grad(encoder.features(blank_input(encoder)).sum(), parameters, allow_unused=True)
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.requires_grad_(gradient is not None)
-
-
-def _batch_norms(module: nn.Module) -> dict[nn.Module, float | None]:
-    """Return the batch norms of a module, with the momentum of each."""
-    return {part: part.momentum for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)}
-
-
-def _initial_head(run: Tuning, encoder: LoadedEncoder, seed: int) -> dict[str, Tensor]:
-    """Return `weight` [D, C] and `bias` [C]: those that a linear probe starts from, or that it ends with."""
-    if run.parameters["initial_head"] == "linear-probe":
-        return _linear_probe(run, seed)
-    with torch.no_grad():
-        width = encoder.features(blank_input(encoder)).shape[1]
-    values = initialise(linear, width, run.images.num_classes, {}, [seed])
-    return {"weight": values["weight"][0], "bias": values["bias"][0, 0]}
-
-
-def _linear_probe(run: Tuning, seed: int) -> dict[str, Tensor]:
-    """Return the head of a linear probe on the frozen features."""
-    train, validation = run.images.train, run.images.validation
-    features = [_frozen_features(run, train, are_whole=True), _frozen_features(run, validation, are_whole=False)]
-    heads = fit(
-        features[0],
-        train.labels,
-        features[1],
-        validation.labels,
-        run.images.num_classes,
-        [HeadSpec("lp", seed, **PROBE)],
-        device=str(_device(run)),
-        label=f"{run.label} linear probe",
-    )
-    parameters = heads.stacks[0].parameters
-    return {"weight": parameters["weight"][0].detach().clone(), "bias": parameters["bias"][0, 0].detach().clone()}
-
-
-@torch.no_grad()
-def _frozen_features(run: Tuning, split: Images, are_whole: bool) -> np.ndarray:
-    parts = [run.original.features(images).float().cpu() for images in split.batches(run.views, are_whole)]
-    return torch.cat(parts).numpy()
-
-
-def _device(run: Tuning) -> torch.device:
-    return next(run.original.module.parameters()).device
 
 
 def _optimizer(run: Tuning, network: Network) -> torch.optim.AdamW:

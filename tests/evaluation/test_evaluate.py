@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -182,6 +183,30 @@ def test_every_fraction_has_its_rows_and_its_choice(features, identity):
             found = result.metadata["fractions"][str(fraction)]
             assert found["hyperparameters"] == alone.metadata["hyperparameters"]
         assert result.metadata["hyperparameters"] == whole[name].metadata["hyperparameters"]
+
+
+def test_the_seconds_of_methods_are_shares_of_the_time_that_passed(features, identity):
+    """Variants that train in one stack, and candidates that are not chosen, count too, and nothing twice."""
+    values = METHODS["nmtune"]
+    methods = {"nmtune": values, "other": values | {"method": "nmtune", "weight": [0.1, 0.2, 0.3]}}
+    started = time.perf_counter()
+    results = evaluate(features, methods, SEEDS, identity)
+    passed = time.perf_counter() - started
+    seconds = {name: result.metadata["wall_seconds"] for name, result in results.items()}
+    assert seconds["other"] == pytest.approx(3 * seconds["nmtune"])
+    assert sum(seconds.values()) < passed
+
+
+def test_one_view_for_a_method_that_wants_two_is_said_once(features, identity, caplog):
+    caplog.set_level(logging.INFO, logger="nml")
+    methods = {name: METHODS["nmtune"] | {"method": "nmtune-released"} for name in ("one", "two")}
+    methods = {name: {key: value for key, value in own.items() if key != "weight"} for name, own in methods.items()}
+    evaluate(features, methods, SEEDS, identity)
+    assert sum("two views of an image are the same" in line for line in caplog.messages) == 1
+    caplog.clear()
+    views = np.stack([features.train.features, features.train.features])
+    evaluate(replace(features, views=views), methods, SEEDS, identity)
+    assert not any("two views" in line for line in caplog.messages)
 
 
 def test_training_draws_from_all_views(features, identity):

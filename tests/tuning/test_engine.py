@@ -3,6 +3,7 @@
 import logging
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
 from nml.errors import UserError
+from nml.plugins import tuning_method
 from nml.tuning import engine, registry, training
 from nml.tuning.engine import fit
-from nml.tuning.heads import BATCH_ORDER, HEADS, generator, initialise
+from nml.tuning.heads import BATCH_ORDER, HEADS, generator, head_of, initialise
 from nml.tuning.losses import cross_entropy
 from nml.tuning.specs import HeadSpec, stacks_of
 
@@ -72,6 +74,23 @@ def test_large_heads_get_what_small_ones_get(hard, monkeypatch):
         torch.testing.assert_close(
             logits_of(plain, index, hard.test_x), logits_of(pieces, index, hard.test_x), rtol=0.01, atol=0.01
         )
+
+
+@pytest.mark.parametrize("spec", [LP, NMTUNE, RELEASED])
+def test_a_gpu_gets_as_many_heads_as_it_has_room_for(spec, hard, monkeypatch):
+    rows = SimpleNamespace(dimensions=12)
+    gpu = SimpleNamespace(device=torch.device("cuda"), train=rows, train_y=hard.train_y, num_classes=4)
+    counts = []
+    for free in (1, 10**9, 10**10):
+        monkeypatch.setattr(training, "room", lambda device, free=free: free)
+        counts.append(training.heads_at_once(spec, gpu))
+    assert counts[0] == 1
+    assert counts[1] > 100
+    assert counts[2] == pytest.approx(10 * counts[1], rel=0.01)
+    own = registry.complete(spec.method, {})
+    head = initialise(head_of(tuning_method(spec.method), registry.load(spec.method)), 12, 4, own, [0])
+    trained = 4 * sum(value.numel() for value in head.values())
+    assert counts[2] * trained * 5 < 10**10
 
 
 def test_seeds_differ(hard):

@@ -19,6 +19,7 @@ from nml.pretraining.control import initialise as initialise_encoder
 from nml.tasks.task import open_task
 from nml.tuning import logistic
 from nml.tuning.batch import Batch
+from nml.tuning.data import TrainingSet
 from nml.tuning.engine import fit
 from nml.tuning.heads import BATCH_ORDER, HEADS, generator, initialise
 from nml.tuning.methods import nmtune_released
@@ -88,6 +89,34 @@ def test_nearest_neighbours_are_those_of_scikit_learn(hard):
             min(k, len(hard.train_x)), metric="cosine", weights=lambda d, t=temperature: np.exp((1 - d) / t)
         )
         assert np.array_equal(predicted, reference.fit(hard.train_x, hard.train_y).predict(hard.test_x))
+
+
+@pytest.fixture
+def contradictory() -> tuple[np.ndarray, np.ndarray]:
+    """Every sample five times, with labels that contradict each other; the cosines have no rounding errors."""
+    random = np.random.default_rng(0)
+    return np.tile(random.choice(np.float32([-1, 1]), (30, 16)), (5, 1)), random.integers(0, 4, 150)
+
+
+def test_neighbours_that_are_equally_near_count_in_their_order(contradictory):
+    x, y = contradictory
+    training = x, y, x[:30], y[:30], 4
+    specs = [HeadSpec("knn", 0, parameters={"k": k}) for k in (1, 2, 3, 7, 90)]
+    together = fit(*training, specs)
+    for row, spec in enumerate(specs):
+        alone = fit(*training, [spec])
+        assert np.array_equal(alone.predict(-x), together.predict(-x, [row]))
+        assert alone.validation_accuracies == together.validation_accuracies[row]
+        assert (together.predict(x[:30], [row]) == y[:30]).mean() == together.validation_accuracies[row]
+    assert together.validation_accuracies[0] == 1
+
+
+def test_the_order_of_equally_near_neighbours_holds_across_chunks(contradictory, monkeypatch):
+    x, y = contradictory
+    specs = [HeadSpec("knn", 0, parameters={"k": k}) for k in (1, 3, 50)]
+    whole = fit(x, y, x, y, 4, specs).predict(-x)
+    monkeypatch.setattr(TrainingSet.chunks, "__defaults__", (7,))
+    assert np.array_equal(fit(x, y, x, y, 4, specs).predict(-x), whole)
 
 
 def test_what_does_not_depend_on_the_seed_is_fitted_once(hard):

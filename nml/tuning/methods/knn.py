@@ -1,5 +1,7 @@
 """k nearest neighbours by cosine similarity s; each votes for its class with exp(s / temperature). Nothing is trained.
 
+Where no neighbour is of an allowed class, no class has a vote, and the first allowed one is predicted.
+
 The weights are those of Wu et al. (CVPR 2018), as in the evaluation of DINO.
 """
 
@@ -18,6 +20,12 @@ BOUNDS = {"k": (1, None), "temperature": (0.001, None)}
 
 ROWS_AT_ONCE = 1024
 """Samples whose similarities to a chunk of the training samples are held at once."""
+
+STEPS = 2**20
+"""Steps of similarity between 0 and 1, above the rounding errors of a cosine in float32: duplicates shall be equal."""
+
+PLACES = 2**32
+"""More than there are training samples."""
 
 
 def fit(samples: TrainingSet, candidates: Sequence[Mapping[str, float]]) -> tuple[Callable, dict[str, Tensor]]:
@@ -42,12 +50,16 @@ def _votes_of_some(samples: TrainingSet, parameters: dict[str, Tensor], features
 
 
 def _nearest(samples: TrainingSet, wanted: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the similarities [B, k] of the nearest training samples, descending, and their labels [B, k]."""
-    best = wanted.new_empty(len(wanted), 0)
-    labels = samples.labels.new_empty(len(wanted), 0)
-    for rows, classes in samples.chunks():
-        candidates = torch.cat([best, wanted @ directions(rows).T], dim=1)
-        labels = torch.cat([labels, classes.expand(len(wanted), -1)], dim=1)
-        best, places = candidates.topk(min(k, candidates.shape[1]), dim=1)
-        labels = labels.gather(1, places)
-    return best, labels
+    """Return the similarities [B, k] of the nearest training samples, descending, and their labels [B, k].
+
+    Of equally similar samples the first counts as the nearer, whatever k. Rank and place are one integer, since a
+    `topk` breaks ties by no rule: the steps of similarity above, the place from the end below.
+    """
+    best, first = wanted.new_empty((len(wanted), 0), dtype=torch.int64), 0
+    for rows, _ in samples.chunks():
+        steps = (wanted @ directions(rows).T).double().mul_(STEPS).round_().long()
+        from_end = PLACES - 1 - torch.arange(first, first + len(rows), device=steps.device)
+        ranked = torch.cat([best, steps.mul_(PLACES).add_(from_end)], dim=1)
+        best, first = ranked.topk(min(k, ranked.shape[1]), dim=1).values, first + len(rows)
+    places = PLACES - 1 - best % PLACES
+    return (best // PLACES).to(wanted.dtype) / STEPS, samples.labels[places]

@@ -3,12 +3,7 @@
 Each of the three terms has a factor of its own, 1 in the paper; 0 leaves the term out.
 """
 
-from collections.abc import Mapping
-
-from torch import Tensor
-
-from nml.tuning.batch import Batch
-from nml.tuning.losses import cross_entropy, nmtune
+from nml.tuning.methods._regularised import regularised
 
 TRAINED = True
 HEAD = "mlp"
@@ -32,9 +27,4 @@ BOUNDS = {
 }
 PER_HEAD = ("weight", "consistency", "covariance", "dominant_singular_value")
 
-
-def loss(batch: Batch, parameters: Mapping[str, float | Tensor]) -> Tensor:
-    """Return the regularised cross-entropy of each head [H]."""
-    factors = parameters["consistency"], parameters["covariance"], parameters["dominant_singular_value"]
-    regularisers = nmtune(batch.features, batch.transformed, parameters["weight"], parameters["k"], factors)
-    return cross_entropy(batch.logits, batch.labels) + regularisers
+loss = regularised
