@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nml.artifacts import atomic_path, sha256_file, write_json
+from nml.artifacts import atomic_path, full_disk_named, sha256_file, write_json
 from nml.codehash import code_hash
 from nml.corpora.catalogue import Corpus, Shard
-from nml.corpora.disk import full_disk_named
 from nml.corpora.parts import Checks, index_shard, made_of, read_note, read_part
 from nml.errors import UserError
 from nml.processes import in_processes

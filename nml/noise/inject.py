@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import nml.noise
-from nml.artifacts import read_json, sha256_file, write_json, write_parquet
-from nml.corpora.disk import full_disk_named
+from nml.artifacts import full_disk_named, read_json, sha256_file, write_json, write_parquet
 from nml.errors import UserError
 from nml.grid import Noise
 from nml.noise.columns import take

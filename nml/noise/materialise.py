@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from nml.artifacts import read_json, write_json
+from nml.artifacts import full_disk_named, read_json, write_json
 from nml.corpora.catalogue import Corpus, Shard
 from nml.corpora.content import sha256_of
-from nml.corpora.disk import full_disk_named
 from nml.corpora.verify import require_unchanged
 from nml.noise.noisy_folder import write_noisy_folder
 from nml.noise.noisy_shard import write_noisy_shard

@@ -16,11 +16,10 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nml.artifacts import sha256_file
+from nml.artifacts import full_disk_named, sha256_file
 from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
-from nml.corpora.disk import full_disk_named
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.architectures import Architecture

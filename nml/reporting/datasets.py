@@ -1,10 +1,14 @@
 """The data sets of the study: classes, training samples, and the test sets with their sizes."""
 
+from math import nan as NAN
+
 import pandas as pd
 
 from nml import plugins
 from nml.artifacts import read_json
+from nml.grid import TaskAddress
 from nml.plugins import PACKAGE
+from nml.task_entries import TaskEntry
 
 
 def datasets_table(cells: pd.DataFrame) -> pd.DataFrame:
@@ -13,7 +17,7 @@ def datasets_table(cells: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame with `task, group, test_set, test_samples` (from the cells), and `classes, training_samples,
-    validation_samples, licence` as the data set's `info.json` says; missing where the data set is not on this machine.
+    validation_samples, licence` as the catalogue, or the `info.json` of a task that comes with this project, says.
     """
     sets = cells.groupby(["task", "group", "test_set"])["n"].min().rename("test_samples").reset_index()
     facts = {task: _facts(task) for task in sets["task"].unique()}
@@ -22,12 +26,19 @@ def datasets_table(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _facts(task: str) -> dict[str, object]:
-    info_file = PACKAGE.parent / plugins.tasks().get(task, {}).get("path", "nowhere") / "info.json"
-    info = read_json(info_file) if info_file.is_file() else {}
-    splits = info.get("splits", {})
-    return {
-        "classes": float(info.get("classes", "nan")),
-        "training_samples": float(splits.get("train", {}).get("samples", "nan")),
-        "validation_samples": float(splits.get("val", {}).get("samples", "nan")),
-        "licence": info.get("licence", ""),
-    }
+    """Return what the catalogue, or for a task that comes with this project its `info.json`, says of a data set."""
+    entry = plugins.tasks().get(TaskAddress.parse(task).name) if task else None
+    if isinstance(entry, TaskEntry):
+        # The layout on the disk of the machine that ran it decides how many are trained on, and is not known here.
+        return _row(entry.classes, licence=entry.licence)
+    info_file = PACKAGE.parent / entry.path / "info.json" if entry else None
+    if info_file is None or not info_file.is_file():
+        return _row()
+    info = read_json(info_file)
+    sizes = [info["splits"][split]["samples"] for split in ("train", "val")]
+    return _row(info["classes"], *sizes, info["licence"])
+
+
+def _row(classes: float = NAN, training: float = NAN, validation: float = NAN, licence: str = "") -> dict[str, object]:
+    samples = {"training_samples": float(training), "validation_samples": float(validation)}
+    return {"classes": float(classes), **samples, "licence": licence}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nml.corpora.disk import full_disk_named
+from nml.artifacts import full_disk_named
 
 
 class Pixels:
