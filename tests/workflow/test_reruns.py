@@ -42,7 +42,7 @@ def test_a_fresh_clone_beside_old_results_has_nothing_to_do(finished, tmp_path):
 def test_a_docstring_changes_nothing_and_a_loss_only_what_it_shapes(rerun):
     edit(rerun, "nml/tuning/losses.py", '"""', '"""Words. ')
     assert rerun.jobs() == {}
-    edit(rerun, "nml/tuning/methods/nmtune.py", r"return cross_entropy", "return 2 * cross_entropy")
+    edit(rerun, "nml/tuning/methods/_regularised.py", r"return cross_entropy", "return 2 * cross_entropy")
     assert rerun.jobs() == {"tune": 12, **AGGREGATES}
 
 
