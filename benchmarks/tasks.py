@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ClassVar
 
 import h5py
 import numpy as np
@@ -94,12 +95,12 @@ def theirs(name: str, root: Path) -> Iterable[tuple[np.ndarray, int]]:
     from torch.utils.data import DataLoader
 
     class Cifar10(tv.CIFAR10):
-        train_list = [[f"data_batch_{number}", None] for number in range(1, 6)]  # noqa: RUF012
-        test_list: list = []  # noqa: RUF012
-        meta = {**tv.CIFAR10.meta, "md5": None}  # noqa: RUF012
+        train_list: ClassVar = [[f"data_batch_{number}", None] for number in range(1, 6)]
+        test_list: ClassVar = []
+        meta: ClassVar = {**tv.CIFAR10.meta, "md5": None}
 
     class Svhn(tv.SVHN):
-        split_list = {part: [*about[:2], None] for part, about in tv.SVHN.split_list.items()}  # noqa: RUF012
+        split_list: ClassVar = {part: [*about[:2], None] for part, about in tv.SVHN.split_list.items()}
 
     def array(image: Image.Image) -> np.ndarray:
         return np.asarray(image)

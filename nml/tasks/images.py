@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-# Pillow opens by itself what is common; these formats it has to be told of.
+# Imported for what they register: else Pillow would import all of its formats at the first such image.
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from nml.errors import UserError

@@ -40,8 +40,6 @@ class Task:
         The group (`id`, `ood`, `source`, `robustness`) of each test set.
     variant : str
         Which training split it has: `papers`, or how it differs.
-    metric : str
-        The customary one.
     allowed : dict
         For each test set where not all classes occur, the labels that do: predictions are taken among these alone.
     noise_seed : int
@@ -53,7 +51,6 @@ class Task:
     class_names: list[str]
     test_groups: dict[str, str]
     variant: str = EMBEDDED_VARIANT
-    metric: str = "accuracy"
     allowed: dict[str, list[int]] = field(default_factory=dict)
     noise_seed: int = 0
     _entry: TaskEntry | None = field(default=None, repr=False)
@@ -96,8 +93,7 @@ def open_task(name: str, noise_seed: int = 0) -> Task:
         return Task(name, path, read_names(path / "classnames.txt"), groups, noise_seed=noise_seed)
     layout, names = find_layout(entry), class_names(entry)
     allowed = {test: present_labels(entry, part) for test, part in layout.tests.items() if part.labels}
-    variant, metric = layout.variant, entry.metric
-    return Task(name, folder_of(entry), names, groups, variant, metric, allowed, noise_seed, entry, layout)
+    return Task(name, folder_of(entry), names, groups, layout.variant, allowed, noise_seed, entry, layout)
 
 
 def read_split(task: Task, split: str) -> Iterator[tuple[str, np.ndarray, int]]:

@@ -5,7 +5,7 @@ import json
 import pickle
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -72,23 +72,23 @@ def test_every_wds_layout_reads_as_webdataset_reads_it(tiny: Callable, name: str
 
 
 class Cifar10(tv.CIFAR10):
-    train_list = [[f"data_batch_{number}", None] for number in range(1, 6)]  # noqa: RUF012
-    test_list = [["test_batch", None]]  # noqa: RUF012
-    meta = {**tv.CIFAR10.meta, "md5": None}  # noqa: RUF012
+    train_list: ClassVar = [[f"data_batch_{number}", None] for number in range(1, 6)]
+    test_list: ClassVar = [["test_batch", None]]
+    meta: ClassVar = {**tv.CIFAR10.meta, "md5": None}
 
 
 class Cifar100(tv.CIFAR100):
-    train_list = [["train", None]]  # noqa: RUF012
-    test_list = [["test", None]]  # noqa: RUF012
-    meta = {**tv.CIFAR100.meta, "md5": None}  # noqa: RUF012
+    train_list: ClassVar = [["train", None]]
+    test_list: ClassVar = [["test", None]]
+    meta: ClassVar = {**tv.CIFAR100.meta, "md5": None}
 
 
 class Svhn(tv.SVHN):
-    split_list = {part: [*about[:2], None] for part, about in tv.SVHN.split_list.items()}  # noqa: RUF012
+    split_list: ClassVar = {part: [*about[:2], None] for part, about in tv.SVHN.split_list.items()}
 
 
 class Flowers(tv.Flowers102):
-    _file_dict = {part: (file, None) for part, (file, _) in tv.Flowers102._file_dict.items()}  # noqa: RUF012
+    _file_dict: ClassVar = {part: (file, None) for part, (file, _) in tv.Flowers102._file_dict.items()}
 
 
 ALL_TRAIN, VALIDATED = {"train": ("train", "val")}, {"train": ("train",), "val": ("val",)}
