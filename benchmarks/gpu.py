@@ -3,7 +3,7 @@
 Two epochs by the engine at 224 px, of synthetic JPEGs of ImageNet's size with labels and captions, from tars; the
 second counts. Beside it the ceiling, the same steps on one batch that is in memory, the share of it that the engine
 reaches, how long it waits for data, what share of the GPU's peak (`--peak`, TFLOP/s of dense bfloat16) the products
-take, and the memory. It runs on a processor too, which tests it: `--images 8 --batch-size 2`.
+take, and the memory. A processor can test it with `--images 8 --batch-size 2`, in minutes a recipe.
 """
 
 import argparse
