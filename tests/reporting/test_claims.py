@@ -98,7 +98,7 @@ def test_one_pretraining_seed_decides_nothing_about_noise_but_something_about_me
 
 
 def test_what_the_matrix_lacks_is_named_with_no_cells(agreeing):
-    parts = agreeing[(agreeing["claim"] == "C4") & agreeing["part"].str.contains("lora")]
+    parts = agreeing[(agreeing["claim"] == "C4") & agreeing["part"].str.contains("LoRA")]
     assert set(parts["verdict"]) == {"undecided"} and set(parts["cells"]) == {0}
     assert parts["missing"].str.contains("cells of lora and lora-nmtune").all()
     assert verdict(agreeing, "C4") == "undecided"
