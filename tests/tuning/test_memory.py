@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from nml.features.store import Split, TaskFeatures, save_features
+from tests.memory import PEAK
 
 ROWS, WIDTH = 40_000, 384
 
 FIT = """
-import resource, sys
+import sys
 from pathlib import Path
 import torch
 from nml.features.store import load_features
 from nml.tuning.engine import fit
 from nml.tuning.specs import HeadSpec
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 torch.set_num_threads(1)
 
 def run(task):
@@ -48,6 +48,6 @@ def test_mapped_features_are_not_copied(tmp_path):
     """Resident at the most: the 59 MB of the file, which the system may drop, and a few chunks of rows."""
     write(tmp_path / "small", 9_000)
     write(tmp_path / "large", ROWS)
-    done = subprocess.run([sys.executable, "-c", FIT, str(tmp_path)], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", PEAK + FIT, str(tmp_path)], capture_output=True, text=True, check=True)
     size = ROWS * WIDTH * 4 / 2**20
     assert float(done.stdout) < 1.5 * size
