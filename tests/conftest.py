@@ -4,7 +4,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ BYTES_PER_PROCESS = 3 * 2**30
 MOST_PROCESSES = 16
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """Return how many processes `pytest -n auto` starts: one a core, if there is memory for them."""
+    cores = yield
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(os.cpu_count() or 1, memory // BYTES_PER_PROCESS, MOST_PROCESSES))
+    return max(1, min(cores, memory // BYTES_PER_PROCESS, MOST_PROCESSES))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

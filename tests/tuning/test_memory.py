@@ -30,8 +30,9 @@ def run(task):
     return heads.predict(task.tests["test"].features)
 
 run(load_features(Path(sys.argv[1]) / "small"))
+large = load_features(Path(sys.argv[1]) / "large")
 before = peak()
-run(load_features(Path(sys.argv[1]) / "large"))
+run(large)
 print(peak() - before)
 """
 
