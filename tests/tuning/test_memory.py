@@ -9,7 +9,8 @@ import numpy as np
 from nml.features.store import Split, TaskFeatures, save_features
 from tests.memory import PEAK
 
-ROWS, WIDTH = 40_000, 384
+# Many times the rows that the engine takes at once.
+ROWS, WIDTH = 120_000, 192
 
 FIT = """
 import sys
@@ -46,9 +47,9 @@ def write(folder: Path, rows: int) -> None:
 
 
 def test_mapped_features_are_not_copied(tmp_path):
-    """Resident at the most: the 59 MB of the file, which the system may drop, and a few chunks of rows."""
+    """Resident: the 88 MB of the file, which the system may drop, and chunks of rows; a copy would be 88 MB more."""
     write(tmp_path / "small", 9_000)
     write(tmp_path / "large", ROWS)
     done = subprocess.run([sys.executable, "-c", PEAK + FIT, str(tmp_path)], capture_output=True, text=True, check=True)
     size = ROWS * WIDTH * 4 / 2**20
-    assert float(done.stdout) < 1.5 * size
+    assert float(done.stdout) < 2 * size
