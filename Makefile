@@ -23,7 +23,8 @@ demo: $(READY)
 	@echo "Tables: results/tables   Figures: results/figures   Report: results/report/index.html"
 
 test: $(READY) lint
-	$(BIN)/pytest
+	# By files, in the order that tests/conftest.py gives them.
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -2,8 +2,9 @@
 
 import io
 import json
+import os
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,25 @@ from nml.task_entries import EmbeddedTask
 # The same examples on every machine, however busy it is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# Of memory: a process that holds PyTorch and the tests, and two jobs of a workflow that it runs.
+BYTES_PER_PROCESS = 3 * 2**30
+MOST_PROCESSES = 16
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Return how many processes `pytest -n auto` starts: one a core, if there is memory for them."""
+    cores = yield
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores, memory // BYTES_PER_PROCESS, MOST_PROCESSES))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes, put the longest tests first, so that the last ones to end are short."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: "workflow" not in item.keywords)
+
 
 CLASSES = ["red", "green", "blue"]
 Member = tuple[str, bytes]

@@ -1,9 +1,9 @@
 """A job has a log of its own; a user's error ends it with the message alone, another error with its traceback."""
 
+import io
 import logging
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,7 +98,7 @@ sys.stdin.read()
 """
 
 
-def test_a_job_waits_for_an_earlier_run_of_itself(tmp_path, monkeypatch, capsys):
+def test_a_job_waits_for_an_earlier_run_of_itself(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".snakemake/nml-locks").mkdir(parents=True)
     (tmp_path / "results").mkdir()
@@ -106,8 +106,14 @@ def test_a_job_waits_for_an_earlier_run_of_itself(tmp_path, monkeypatch, capsys)
     arguments = [sys.executable, "-c", HOLD, str(lock)]
     earlier = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert earlier.stdout.readline() == "held\n"
-    # The earlier run ends only when the later one has begun to wait.
-    threading.Timer(0.5, earlier.stdin.close).start()
+
+    class Terminal(io.StringIO):
+        def write(self, text: str) -> int:
+            earlier.stdin.close()
+            return super().write(text)
+
+    # The earlier run ends only when the later one has said that it waits.
+    monkeypatch.setattr(sys, "stderr", Terminal())
     with job(SimpleNamespace(rule="tune", log=["results/a.log"])):
-        assert earlier.wait(timeout=5) == 0
-    assert "waiting for an earlier run of this job to end (results/a.log)" in capsys.readouterr().err
+        assert earlier.wait(timeout=60) == 0
+    assert "waiting for an earlier run of this job to end (results/a.log)" in sys.stderr.getvalue()

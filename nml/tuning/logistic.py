@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from nml.tuning.data import TrainingSet
+from nml.tuning.data import ROWS_AT_ONCE, TrainingSet
 
 HISTORY = 10
 """Pairs of steps and changes of the gradient that the Hessian is estimated from."""
@@ -91,7 +91,7 @@ def _objective(samples: TrainingSet, mean: Tensor, penalties: Tensor, values: Te
     offset = (intercepts.flatten(1) - mean @ flat).view(1, *values.shape[1:])
     loss = torch.zeros(len(penalties), dtype=torch.float64, device=values.device)
     gradient = torch.zeros_like(values)
-    for rows, labels in samples.chunks(max(1, NUMBERS_AT_ONCE // flat.shape[1])):
+    for rows, labels in samples.chunks(max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // flat.shape[1]))):
         logits = (rows @ flat).view(len(rows), *values.shape[1:]).add_(offset).log_softmax(dim=-1)
         index = labels.view(-1, 1, 1).expand(-1, len(penalties), 1)
         loss -= logits.gather(2, index).sum(dim=(0, 2), dtype=torch.float64)

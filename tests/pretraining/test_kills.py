@@ -6,6 +6,7 @@ import signal
 import time
 from dataclasses import replace
 from multiprocessing import get_context
+from multiprocessing.synchronize import Semaphore
 
 import torch
 
@@ -14,15 +15,19 @@ from nml.pretraining.engine import Run, train
 
 KILLS = 10
 
+# What its processes are forked from has imported PyTorch, once for all of them, and has no threads.
+FORKS = get_context("forkserver")
+FORKS.set_forkserver_preload(["nml.pretraining.engine", "open_clip"])
 
-def train_aloud(run: Run, started) -> None:
-    """Train, with a checkpoint every second step; say when the first step is taken."""
+
+def train_aloud(run: Run, steps: Semaphore) -> None:
+    """Train, with a checkpoint every second step; count the steps that begin."""
     torch.set_num_threads(1)
     engine.CHECKPOINT_STEPS = 2
     real = engine.train_step
 
     def step(*args) -> None:
-        started.set()
+        steps.release()
         real(*args)
 
     engine.train_step = step
@@ -30,22 +35,20 @@ def train_aloud(run: Run, started) -> None:
 
 
 def kill_at_random(run: Run, rng: random.Random) -> bool:
-    """Start the training, kill it within its first third of a second; return whether it was still at work."""
-    context = get_context("spawn")
-    started = context.Event()
-    process = context.Process(target=train_aloud, args=(run, started))
+    """Start the training, kill it a moment after one of its first steps began; return whether it was still at work."""
+    steps = FORKS.Semaphore(0)
+    process = FORKS.Process(target=train_aloud, args=(run, steps))
     process.start()
-    while process.is_alive() and not started.wait(0.05):
-        pass
-    time.sleep(rng.uniform(0, 0.3))
+    begun = all(steps.acquire(timeout=120) for _ in range(rng.randint(1, 8)))
+    time.sleep(rng.uniform(0, 0.03))
     alive = process.is_alive()
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    return alive
+    return begun and alive
 
 
 def test_ten_kills_leave_no_trace_in_the_weights(corpus, noise_dirs, recipe, tmp_path):
-    made = recipe("contrastive", epochs=40, batch_size=6)
+    made = recipe("contrastive", epochs=20, batch_size=6)
     run = Run("a run", corpus, noise_dirs["swap-20"], made, made.architecture, 0, tmp_path / "progress", "code")
     rng = random.Random(0)
     assert all(kill_at_random(run, rng) for _ in range(KILLS))

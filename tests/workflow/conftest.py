@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nml.artifacts import locked
+
 ROOT = Path(__file__).parents[2]
 SOURCES = [
     "Snakefile",
@@ -85,10 +87,15 @@ def project(tmp_path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """A project whose smoke run is done. Do not change it: `rerun` is a copy."""
-    project = copy_sources(tmp_path_factory.mktemp("finished"))
-    project.snakemake()
-    return project
+    """A project whose smoke run is done, one for all of pytest's processes. Do not change it: `rerun` is a copy."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    with locked(shared):
+        if not shared.exists():
+            project = copy_sources(tmp_path_factory.mktemp("smoke"))
+            project.snakemake()
+            project.path.rename(shared)
+    return Project(shared)
 
 
 @pytest.fixture

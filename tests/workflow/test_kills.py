@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,16 @@ def run_until(project, ready: Callable[[Path], bool], group: bool = True) -> Non
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
-    while not ready(project.path / "results"):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
-    process.wait()
+    deadline = time.monotonic() + 600
+    try:
+        while not ready(project.path / "results"):
+            assert process.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        with suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def log_has(path: str) -> Callable[[Path], bool]:
