@@ -11,7 +11,9 @@ from nml.evaluation.evaluate import MethodResult
 from nml.evaluation.spectrum import dominant_ratio, entropy, singular_values
 from nml.plugins import COMMON_PARAMETERS
 from nml.tuning.data import ALL
-from nml.tuning.whitebox import TunedEncoder, Tuning, tune
+from nml.tuning.whitebox.results import TunedEncoder
+from nml.tuning.whitebox.run import Tuning
+from nml.tuning.whitebox.tune import tune
 
 
 def evaluate_encoder(
@@ -32,7 +34,7 @@ def evaluate_encoder(
     Raises
     ------
     UserError
-        What `nml.tuning.whitebox.tune` raises.
+        What `nml.tuning.whitebox.tune.tune` raises.
     """
     tuned = {part: {number: tune(run.on(part), seed) for number, seed in seeds.items()} for part in fractions}
     columns = joined([_predictions(run, own, part) for part, own in tuned.items()])

@@ -8,8 +8,8 @@ HEADS = ("linear", "mlp", "residual-mlp", "own")
 """Heads of trained methods (see `nml.tuning.heads`); with `own`, the method's file defines it."""
 COMMON_PARAMETERS = ("learning_rate", "weight_decay", "epochs", "batch_size")
 """The hyper-parameters of every trained method; the others are a method's own."""
-FROZEN = "frozen"
-ENCODERS = {FROZEN: (), "full": ("tuning/whitebox.py",), "lora": ("tuning/whitebox.py", "tuning/lora.py")}
+FROZEN, WHITEBOX = "frozen", "tuning/whitebox/declaration.py"
+ENCODERS = {FROZEN: (), "full": (WHITEBOX,), "lora": (WHITEBOX, "tuning/whitebox/lora.py")}
 """What a method does to the encoder, and the files that declare the hyper-parameters which go with it."""
 
 Bounds = tuple[float | None, float | None]

@@ -9,7 +9,7 @@ checks without importing the file:
   `nml.tuning.heads`);
 - `ENCODER`, optional: what it does to the encoder, `frozen` (if not given), `full` or `lora`; with the last two,
   it is a white-box method (`nml.tuning.whitebox`), has a linear head, one view and no `PER_HEAD`, and gets the
-  hyper-parameters that `nml/tuning/whitebox.py` and, for `lora`, `nml/tuning/lora.py` declare;
+  hyper-parameters that `whitebox/declaration.py` and, for `lora`, `whitebox/lora.py` declare;
 - `PARAMETERS`: its own hyper-parameters and their defaults, each a number, a truth value, or a word of its `CHOICES`
   (an MLP needs `width` and `depth`);
 - `BOUNDS`, optional: the smallest and the largest allowed value of an own hyper-parameter, None for no limit;

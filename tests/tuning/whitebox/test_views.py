@@ -7,10 +7,10 @@ from PIL import Image
 
 from nml.pretraining.inputs import input_transform
 from nml.tasks.task import open_task
-from nml.tuning.images import read_images
-from nml.tuning.pixels import write_pixels
-from nml.tuning.views import PhotographViews, SquashedViews, views_for
-from tests.tuning.encoders import SQUASH
+from nml.tuning.whitebox.images import read_images
+from nml.tuning.whitebox.pixels import write_pixels
+from nml.tuning.whitebox.views import PhotographViews, SquashedViews, views_for
+from tests.tuning.whitebox.examples import SQUASH
 
 CPU = torch.device("cpu")
 CROP = {"resize": "crop", "size": 24, "crop": 0.9, "interpolation": "bicubic", "mean": [0.4] * 3, "std": [0.2] * 3}

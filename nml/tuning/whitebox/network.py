@@ -12,11 +12,11 @@ from nml.plugins import tuning_method
 from nml.seeds import derive_seed
 from nml.tuning.engine import fit
 from nml.tuning.heads import initialise, linear
-from nml.tuning.images import Images, blank_input
 from nml.tuning.specs import HeadSpec
+from nml.tuning.whitebox.images import Images, blank_input
 
 if TYPE_CHECKING:
-    from nml.tuning.whitebox import Tuning
+    from nml.tuning.whitebox.run import Tuning
 
 PROBE = {"learning_rate": 0.1, "weight_decay": 0.0, "epochs": 30, "batch_size": 64}
 """The linear probe that a head may start from: the paper's."""
@@ -77,7 +77,7 @@ class Network:
 def _unfreeze(run: "Tuning", encoder: LoadedEncoder, seed: int) -> None:
     """Let those parameters of the encoder learn that the method trains and that the features depend on."""
     if tuning_method(run.method).encoder == "lora":
-        from nml.tuning.lora import add_adapters
+        from nml.tuning.whitebox.lora import add_adapters
 
         own = {name: run.parameters[name] for name in ("rank", "alpha", "targets")}
         add_adapters(encoder, **own, seed=derive_seed(seed, "adapters"))

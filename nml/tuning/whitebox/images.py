@@ -11,8 +11,8 @@ from torch import Tensor
 from nml.encoders import LoadedEncoder
 from nml.tasks.fractions import fraction_indices
 from nml.tasks.task import Task, read_split
-from nml.tuning.pixels import Pixels, write_pixels
-from nml.tuning.views import Arrays, Views
+from nml.tuning.whitebox.pixels import Pixels, write_pixels
+from nml.tuning.whitebox.views import Arrays, Views
 
 IMAGES_AT_ONCE = 256
 """Images that are encoded together where no gradient is needed."""
