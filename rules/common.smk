@@ -242,7 +242,9 @@ def task_noise_seed(wildcards):
 
 
 def method_files(methods):
-    return [plugins.tuning_method(CONFIG.methods[name].method or name).file for name in methods]
+    """Return the files with the code and the declarations of methods."""
+    specs = [plugins.tuning_method(CONFIG.methods[name].method or name) for name in methods]
+    return sorted({file for spec in specs for file in (spec.file, *spec.declared_in)})
 
 
 def hyperparameters(wildcards):

@@ -1,18 +1,23 @@
 """What can be wrong with the declaration of a tuning method."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from nml.plugins.declarations import lacks
 from nml.plugins.method_spec import COMMON_PARAMETERS, ENCODERS, FROZEN, HEADS, MethodSpec
 
 
-def literals_problem(literals: dict[str, Any]) -> str | None:
-    """Say which literal of a method's file is not there or of another type, or None."""
+def literals_problem(literals: dict[str, Any], folder: Path) -> str | None:
+    """Say which literal of a method's file in a folder is not there or of another type, or None."""
     kinds = [("TRAINED", bool), ("PARAMETERS", dict)]
-    optional = [("PER_HEAD", tuple), ("VIEWS", int), ("BOUNDS", dict), ("CHOICES", dict)]
+    optional = [("PER_HEAD", tuple), ("VIEWS", int), ("BOUNDS", dict), ("CHOICES", dict), ("EXTENDS", str)]
     kinds += [(key, kind) for key, kind in optional if key in literals]
-    return next(filter(None, (lacks(literals, *kind) for kind in kinds)), None)
+    if lack := next(filter(None, (lacks(literals, *kind) for kind in kinds)), None):
+        return lack
+    if "EXTENDS" in literals and not (folder / literals["EXTENDS"]).is_file():
+        return f"EXTENDS names {literals['EXTENDS']}, and there is no such file beside it"
+    return None
 
 
 def spec_problem(spec: MethodSpec) -> str | None:
@@ -37,8 +42,6 @@ def _head_problem(spec: MethodSpec) -> str | None:
         return f"HEAD is '{spec.head}', but TRAINED is False; only trained methods have a head" if spec.head else None
     if spec.head not in HEADS:
         return f"HEAD is '{spec.head}'; allowed: {', '.join(HEADS)}"
-    if spec.head.endswith("mlp") and not {"width", "depth"} <= spec.parameters.keys():
-        return 'PARAMETERS lacks the width (over that of the features) or depth of an MLP; add "width": 1.0, "depth": 2'
     if spec.views not in (1, 2):
         return f"VIEWS is {spec.views}; allowed: 1 or 2"
     return None

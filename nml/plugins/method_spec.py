@@ -4,13 +4,22 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-HEADS = ("linear", "mlp", "residual-mlp", "own")
-"""Heads of trained methods (see `nml.tuning.heads`); with `own`, the method's file defines it."""
+HEADS = {
+    "linear": (),
+    "mlp": ("tuning/heads/mlp.py",),
+    "residual-mlp": ("tuning/heads/residual_mlp.py",),
+    "own": (),
+}
+"""Heads of trained methods, and the files that declare what goes with each; `own` is in the method's file."""
 COMMON_PARAMETERS = ("learning_rate", "weight_decay", "epochs", "batch_size")
 """The hyper-parameters of every trained method; the others are a method's own."""
-FROZEN, WHITEBOX = "frozen", "tuning/whitebox/declaration.py"
-ENCODERS = {FROZEN: (), "full": (WHITEBOX,), "lora": (WHITEBOX, "tuning/whitebox/lora.py")}
-"""What a method does to the encoder, and the files that declare the hyper-parameters which go with it."""
+FROZEN = "frozen"
+ENCODERS = {
+    FROZEN: (),
+    "full": ("tuning/whitebox/declaration.py",),
+    "lora": ("tuning/whitebox/declaration.py", "tuning/whitebox/lora.py"),
+}
+"""What a method does to the encoder, and the files that declare what goes with it."""
 
 Bounds = tuple[float | None, float | None]
 
@@ -41,6 +50,8 @@ class MethodSpec:
         What it does to the encoder: one of `ENCODERS`.
     choices : dict
         The allowed values of an own hyper-parameter that is a word.
+    declared_in : tuple of str
+        Other files, like `file`, that declare hyper-parameters of it: of its loss, its head and its encoder.
     """
 
     name: str
@@ -53,6 +64,7 @@ class MethodSpec:
     file: str = ""
     encoder: str = FROZEN
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    declared_in: tuple[str, ...] = ()
 
     def allowed(self, parameter: str) -> str:
         """Return in words which values an own hyper-parameter may have, such as `a whole number, at least 1`."""

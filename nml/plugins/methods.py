@@ -1,6 +1,6 @@
 """The tuning methods, those of the package and those of one's own."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from nml.errors import UserError, nearest
 from nml.plugins.declarations import read_declaration, read_declarations, read_literals
 from nml.plugins.files import METHODS, PACKAGE, source_file
 from nml.plugins.method_problems import literals_problem, spec_problem
-from nml.plugins.method_spec import ENCODERS, FROZEN, MethodSpec
+from nml.plugins.method_spec import ENCODERS, FROZEN, HEADS, MethodSpec
 
 
 @cache
@@ -49,33 +49,49 @@ def read_methods(folder: Path) -> dict[str, MethodSpec]:
     UserError
         If a file is not Python, lacks one of the literals, or gives a value that is not allowed.
     """
-    declared = read_declarations(folder, _method_problem)
-    return {name: _method(name, literals, source_file(METHODS, name)) for name, literals in declared.items()}
+    declared = read_declarations(folder, partial(_problem, folder))
+    return {name: _method(name, own, folder, source_file(METHODS, name)) for name, own in declared.items()}
 
 
 def _method_of_file(path: Path) -> MethodSpec:
     if not path.is_file():
         raise UserError(f"there is no file {path} with a tuning method; paths count from the folder of the Snakefile.")
-    return _method(str(path), read_declaration(path, _method_problem), str(path.resolve()))
+    own = read_declaration(path, partial(_problem, path.parent))
+    return _method(str(path), own, path.parent, str(path.resolve()))
 
 
-def _method(name: str, literals: dict[str, Any], file: str = "") -> MethodSpec:
+def _problem(folder: Path, name: str, literals: dict[str, Any]) -> str | None:
+    return literals_problem(literals, folder) or spec_problem(_method(name, literals, folder))
+
+
+def _method(name: str, literals: dict[str, Any], folder: Path, file: str = "") -> MethodSpec:
+    """Return what a file in a folder declares, with what it extends and what goes with its head and encoder."""
     encoder = literals.get("ENCODER", FROZEN)
+    others = [*_extended(literals, folder), *_of_the_package(HEADS, literals.get("HEAD"))]
+    others += _of_the_package(ENCODERS, encoder)
     given = {key: literals[key.upper()] for key in ("head", "per_head", "views") if key.upper() in literals}
-    given |= {key: _with_encoder(encoder, key.upper(), literals) for key in ("parameters", "bounds", "choices")}
-    return MethodSpec(name, literals["TRAINED"], file=file, encoder=encoder, **given)
+    parts = [*map(read_literals, others), literals]
+    for key in ("parameters", "bounds", "choices"):
+        # What comes later, and the method's own file above all, goes before.
+        given[key] = {name: value for part in parts for name, value in part.get(key.upper(), {}).items()}
+    return MethodSpec(
+        name, literals["TRAINED"], file=file, encoder=encoder, declared_in=tuple(map(_rooted, others)), **given
+    )
 
 
-def _with_encoder(encoder: str, literal: str, own: dict[str, Any]) -> dict[str, Any]:
-    """Return a method's own declarations, and those that go with what it does to the encoder."""
-    files = [_literals_of(file) for file in ENCODERS.get(encoder, ())]
-    return {key: value for part in [*files, own] for key, value in part.get(literal, {}).items()}
+def _extended(literals: dict[str, Any], folder: Path) -> list[Path]:
+    """Return the files that a declaration is laid over, the undermost first."""
+    if "EXTENDS" not in literals:
+        return []
+    file = folder / literals["EXTENDS"]
+    return [*_extended(read_literals(file), file.parent), file]
 
 
-@cache
-def _literals_of(file: str) -> dict[str, Any]:
-    return read_literals(PACKAGE / file)
+def _of_the_package(files: dict[str, tuple[str, ...]], choice: str | None) -> list[Path]:
+    return [PACKAGE / file for file in files.get(choice, ())]
 
 
-def _method_problem(name: str, literals: dict[str, Any]) -> str | None:
-    return literals_problem(literals) or spec_problem(_method(name, literals))
+def _rooted(path: Path) -> str:
+    """Return a path relative to the root of the project, or absolute if it is not the project's."""
+    root = PACKAGE.parent
+    return str(path.resolve().relative_to(root) if path.resolve().is_relative_to(root) else path.resolve())

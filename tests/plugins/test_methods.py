@@ -55,3 +55,33 @@ def test_a_method_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
     assert (spec.parameters, spec.per_head, spec.views, spec.file) == ({"weight": 0.5}, ("weight",), 2, str(path))
     with pytest.raises(UserError, match=r"there is no file .*nowhere\.py"):
         plugins.tuning_method(str(tmp_path / "nowhere.py"))
+
+
+def test_a_method_has_the_parameters_of_its_head(tmp_path: Path) -> None:
+    (tmp_path / "deep.py").write_text('TRAINED = True\nHEAD = "mlp"\nPARAMETERS = {"depth": 3}\n')
+    spec = plugins.read_methods(tmp_path)["deep"]
+    assert spec.parameters == {"width": 1.0, "depth": 3}
+    assert spec.allowed("width") == "a number, at least 0.1"
+    assert spec.declared_in == ("nml/tuning/heads/mlp.py",)
+
+
+def test_what_methods_share_is_said_once(tmp_path: Path) -> None:
+    """A declaration is laid over the one that it extends, and that over its own."""
+    (tmp_path / "_terms.py").write_text('PARAMETERS = {"a": 1.0, "k": 1}\nBOUNDS = {"a": (0, None), "k": (1, None)}\n')
+    (tmp_path / "_loss.py").write_text('EXTENDS = "_terms.py"\nPARAMETERS = {"b": 2.0}\nBOUNDS = {"a": (0, 5)}\n')
+    (tmp_path / "one.py").write_text('EXTENDS = "_loss.py"\nTRAINED = True\nHEAD = "linear"\nPARAMETERS = {"k": 4}\n')
+    spec = plugins.tuning_method(str(tmp_path / "one.py"))
+    assert spec.parameters == {"a": 1.0, "k": 4, "b": 2.0}
+    assert spec.bounds == {"a": (0, 5), "k": (1, None)}
+    assert spec.declared_in == (str(tmp_path / "_terms.py"), str(tmp_path / "_loss.py"))
+
+
+def test_nmtune_has_the_same_terms_on_heads_and_encoders() -> None:
+    methods = plugins.tuning_methods()
+    terms = ("weight", "consistency", "covariance", "dominant_singular_value", "k")
+    for name in ("ft-nmtune", "lora-nmtune"):
+        for part in ("parameters", "bounds"):
+            own, of_heads = getattr(methods[name], part), getattr(methods["nmtune"], part)
+            assert {key: own[key] for key in terms} == {key: of_heads[key] for key in terms}
+    assert "weight" not in methods["nmtune-released"].parameters
+    assert methods["nmtune-released"].bounds["k"] == (1, None)
