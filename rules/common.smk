@@ -229,7 +229,7 @@ def reader_files(tasks):
 
 
 def tune_code(wildcards):
-    return code("tune", *method_files(HEAD_METHODS), *task_noise_files(wildcards))
+    return code("tune", *task_noise_files(wildcards))
 
 
 def task_noise_files(wildcards):

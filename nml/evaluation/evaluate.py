@@ -123,6 +123,7 @@ class _Entry:
     """One entry of the methods: the method that it is a variant of, and the candidates of its hyper-parameters."""
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        self.name = name
         self.method = values.get("method") or name
         trained = tuning_method(self.method).trained
         common = {key: values[key] for key in COMMON_PARAMETERS if trained and key in values}
@@ -140,7 +141,7 @@ class _Entry:
         common = {key: value for key, value in values.items() if key in COMMON_PARAMETERS}
         own = {key: value for key, value in values.items() if key not in common}
         complete = registry.complete(self.method, own)
-        return HeadSpec(self.method, seed, **common, parameters=complete, fraction=fraction)
+        return HeadSpec(self.method, seed, **common, parameters=complete, fraction=fraction, cell=self.name)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ of a short job is starting Python; and a cache as large as this may be deleted w
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,10 +34,7 @@ def cached_features(
     views : how many views of each training image to have, the image itself included
     root : the folder that `results/` lies in
     """
-    task = open_task(task_name)
-    key = encoders.identify(address, root) | facts(task) | {"code": code, "torch": torch.__version__}
-    if views > 1:
-        key |= {"views": views, "smallest_area": _smallest_area(address, root)}
+    task, key = open_task(task_name), features_key(address, task_name, code, views, root)
     # The same task with noise in its labels has the same features: the first of their jobs extracts them.
     with locked(folder):
         if stored_key(folder) == key:
@@ -47,6 +45,15 @@ def cached_features(
         found = extract_features(encoders.load(address, root), task, views, key.get("smallest_area", 1.0))
         save_features(found, key, folder)
         return found
+
+
+def features_key(address: str, task_name: str, code: str, views: int = 1, root: Path = Path()) -> dict[str, Any]:
+    """Return what names all that features are made from; parameters as of `cached_features`."""
+    facts_of_task = facts(open_task(task_name))
+    key = encoders.identify(address, root) | facts_of_task | {"code": code, "torch": torch.__version__}
+    if views > 1:
+        key |= {"views": views, "smallest_area": _smallest_area(address, root)}
+    return key
 
 
 def _smallest_area(address: str, root: Path) -> float:
