@@ -15,10 +15,9 @@ rule tune:
     benchmark:
         "results/benchmarks/tune/{encoder}/{task}.jsonl"
     params:
-        methods=json.dumps({name: CONFIG.methods[name].model_dump(exclude_none=True) for name in HEAD_METHODS}),
+        methods=json.dumps({name: head_method(name) for name in HEAD_METHODS}),
         seeds=CONFIG.seeds,
         fractions=list(CONFIG.fractions),
-        views=CONFIG.views,
         data=task_data,
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
         features=lambda wildcards: f"results/features/{wildcards.encoder}/{task_of(wildcards).name}",

@@ -19,10 +19,11 @@ with job(snakemake):
     params, task = snakemake.params, TaskAddress.parse(snakemake.wildcards.task)
     limit_threads(snakemake.threads)
     encoder, methods = Encoder.parse(snakemake.wildcards.encoder), json.loads(params.methods)
-    asked = (str(encoder), task.name, params.features_code, params.views)
-    data = {"features": features_key(*asked), "task": str(task), "noise_seed": params.noise_seed, "code": params.code}
-    common = data | {"encoder": str(encoder), "seeds": params.seeds, "fractions": params.fractions}
-    codes = json.loads(params.method_code)
+    data = {
+        "features": features_key(str(encoder), task.name, params.features_code),
+        **{"encoder": str(encoder), "task": str(task), "noise_seed": params.noise_seed, "code": params.code},
+    }
+    common, codes = data | {"seeds": params.seeds, "fractions": params.fractions}, json.loads(params.method_code)
     made_from = {name: common | {"method": values, "method_code": codes[name]} for name, values in methods.items()}
     files = {
         path.stem: [path, path.with_suffix(".predictions.parquet"), path.with_suffix(".meta.json")]
@@ -33,7 +34,9 @@ with job(snakemake):
     is_spectrum_missing = not restore([spectrum], data)
     logging.getLogger("nml").info("to make: %s; the others are as they were", ", ".join(missing) or "nothing")
     if missing or is_spectrum_missing:
-        features, record = cached_features(*asked[:2], Path(params.features), *asked[2:]), {}
+        views = max((values["views"] for values in methods.values()), default=1)
+        features = cached_features(str(encoder), task.name, Path(params.features), params.features_code, views)
+        record = {}
         if task.noise.percent:
             features, record["label_noise"] = with_label_noise(features, task, params.noise_seed)
     if is_spectrum_missing:

@@ -15,7 +15,8 @@ class HeadSpec:
 
     `learning_rate` (the peak), `weight_decay`, `epochs` and `batch_size` have no meaning for methods that are not
     trained. `parameters` are the method's own; what is left out has the method's default. `fraction` is the percent of
-    the training samples that it is trained on. Heads of different `cell`s share no stack, so that what comes of a cell
+    the training samples that it is trained on, and `views` how many of the views of a sample it draws from; all of
+    them if None. Heads of different `cell`s share no stack, so that what comes of a cell
     does not depend, not even in its last bits, on which others there are.
     """
 
@@ -28,6 +29,7 @@ class HeadSpec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     fraction: int = ALL
     cell: str = ""
+    views: int | None = None
 
 
 def stacks_of(specs: Sequence[HeadSpec]) -> list[list[int]]:
@@ -44,4 +46,4 @@ def _shared(spec: HeadSpec) -> tuple:
     if not method.trained:
         return spec.cell, spec.method, spec.fraction
     same = sorted((key, value) for key, value in parameters.items() if key not in method.per_head)
-    return spec.cell, spec.method, spec.fraction, spec.epochs, spec.batch_size, tuple(same)
+    return spec.cell, spec.method, spec.fraction, spec.views, spec.epochs, spec.batch_size, tuple(same)

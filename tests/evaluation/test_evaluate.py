@@ -235,3 +235,16 @@ def test_training_draws_from_all_views(features, identity):
     for name in ("majority", "knn"):
         assert plain[name].cells == seen[name].cells
     assert not np.array_equal(plain["lp"].predictions["prediction"], seen["lp"].predictions["prediction"])
+
+
+def test_each_method_draws_from_as_many_views_as_it_asks_for(features, identity):
+    """Of features that hold more views than it asks for, its cell is that of features that hold no more."""
+    images = features.train.features
+    views = np.stack([images, images[::-1], images + 1])
+    methods = {f"lp-{count}": METHODS["lp"] | {"method": "lp", "views": count} for count in (1, 2, 3)}
+    asked = evaluate(replace(features, views=views), methods, SEEDS, identity)
+    for count in (1, 2, 3):
+        name, held = f"lp-{count}", views[:count] if count > 1 else None
+        alone = evaluate(replace(features, views=held), {name: METHODS["lp"] | {"method": "lp"}}, SEEDS, identity)
+        np.testing.assert_array_equal(asked[name].predictions["prediction"], alone[name].predictions["prediction"])
+    assert len({tuple(result.predictions["prediction"]) for result in asked.values()}) == 3
