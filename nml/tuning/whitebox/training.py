@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nml.errors import UserError
 from nml.progress import Progress
 from nml.seeds import derive_seed
 from nml.tuning.heads import BATCH_ORDER, generator
+from nml.tuning.whitebox.finite import check_step, check_weights
 from nml.tuning.whitebox.gradients import backward
 from nml.tuning.whitebox.network import Network
 from nml.tuning.whitebox.predict import predict
@@ -43,6 +43,7 @@ def train(run: Tuning, seed: int, state: State, file: Path) -> None:
     progress = Progress(run.label, total, done=min(state.epoch * run.steps_per_epoch + state.step, total - 1))
     while state.epoch < run.epochs:
         _train_epoch(run, seed, state, file, progress)
+        check_weights(run, state, file)
         _finish_epoch(run, state)
         save_state(file, state, run.describe(seed))
 
@@ -54,11 +55,13 @@ def _train_epoch(run: Tuning, seed: int, state: State, file: Path, progress: Pro
             started = time.perf_counter()
             _set_learning_rates(run, state.optimizer, state.epoch * run.steps_per_epoch + step)
             labels, drawn, draws = next(batches)
-            state.loss += _train_step(run, state, labels, run.views.training_input(drawn, draws)) * len(labels)
+            images = run.views.training_input(drawn, draws)
+            state.loss += _train_step(run, state, labels, images, file) * len(labels)
             state.step = step + 1
             state.seconds += time.perf_counter() - started
             progress.advance()
             if state.step % CHECKPOINT_STEPS == 0 and state.step < run.steps_per_epoch:
+                check_weights(run, state, file)
                 save_state(file, state, run.describe(seed))
 
 
@@ -95,16 +98,12 @@ def _set_learning_rates(run: Tuning, optimizer: torch.optim.Optimizer, step: int
         group["lr"] = group["peak"] * share
 
 
-def _train_step(run: Tuning, state: State, labels: np.ndarray, images: Tensor) -> float:
-    """Take one optimiser step; return the loss."""
+def _train_step(run: Tuning, state: State, labels: np.ndarray, images: Tensor, file: Path) -> float:
+    """Take one optimiser step; return the loss. `file` is where the state is kept."""
     network = state.network
     state.optimizer.zero_grad(set_to_none=True)
     loss = backward(run, network, images, torch.from_numpy(labels).to(network.device))
-    if not math.isfinite(loss):
-        raise UserError(
-            f"{run.label}: the loss became {loss} in epoch {state.epoch + 1}. "
-            f"Lower methods.{run.name}.learning_rate (now {run.learning_rate})."
-        )
+    check_step(run, state, loss, file)
     state.optimizer.step()
     return loss
 

@@ -31,7 +31,7 @@ def tune(run: Tuning, seed: int) -> TunedEncoder:
     Raises
     ------
     UserError
-        If the loss is not finite, or the encoder has no layer that the method could adapt.
+        If loss, gradient, weights or features are not finite, or the encoder has no layer that the method could adapt.
     """
     folder = run.progress_dir / f"{run.fraction}-{seed:x}"
     if (made := read_result(folder / RESULT, run.describe(seed))) is not None:
