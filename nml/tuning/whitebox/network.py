@@ -1,6 +1,7 @@
 """An encoder under tuning with its linear head: what of it is trained, and what it starts from."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,7 +110,11 @@ def _initial_head(run: "Tuning", encoder: LoadedEncoder, seed: int) -> dict[str,
 def _linear_probe(run: "Tuning", seed: int) -> dict[str, Tensor]:
     """Return the head of a linear probe on the frozen features."""
     train, validation = run.images.train, run.images.validation
-    features = [_frozen_features(run, train, are_whole=True), _frozen_features(run, validation, are_whole=False)]
+    folder = run.progress_dir / "probe"
+    features = [
+        _frozen_features(run, train, folder / "train.float32", are_whole=True),
+        _frozen_features(run, validation, folder / "val.float32", are_whole=False),
+    ]
     heads = fit(
         features[0],
         train.labels,
@@ -125,9 +130,17 @@ def _linear_probe(run: "Tuning", seed: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _frozen_features(run: "Tuning", split: Images, are_whole: bool) -> np.ndarray:
-    parts = [run.original.features(images).float().cpu() for images in split.batches(run.views, are_whole)]
-    return torch.cat(parts).numpy()
+def _frozen_features(run: "Tuning", split: Images, file: Path, are_whole: bool) -> np.ndarray:
+    """Return features float32 [N, D] of the encoder as it was, in a mapped file: those of a large task fill memory."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    found, done = None, 0
+    for images in split.batches(run.views, are_whole):
+        part = run.original.features(images).float().cpu().numpy()
+        if found is None:
+            found = np.memmap(file, np.float32, "w+", shape=(len(split.labels), part.shape[1]))
+        found[done : done + len(part)] = part
+        done += len(part)
+    return found
 
 
 def _device(run: "Tuning") -> torch.device:

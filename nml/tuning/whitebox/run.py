@@ -120,6 +120,7 @@ def open_tuning(
     own = {key: value for key, value in values.items() if key not in (*common, "method")}
     opened, parameters = open_task(task, noise_seed or 0), registry.complete(method, own)
     preprocessing = read_header(checkpoint_path(address))["preprocessing"]
+    held = f"{facts(opened)} {code} {preprocessing} {parameters['crop_scale']}"
     views = views_for(preprocessing, parameters["crop_scale"], parameters["flip"], choose_device())
     machine = f"{choose_device().type} {torch.get_num_threads()} threads torch {torch.__version__}"
     return Tuning(
@@ -128,7 +129,7 @@ def open_tuning(
         method=method,
         parameters=parameters,
         open_encoder=partial(encoders.load, address),
-        images=read_images(opened, views, progress_dir / "images"),
+        images=read_images(opened, views, progress_dir / "images", held),
         views=views,
         progress_dir=progress_dir,
         fingerprint=f"{encoders.identify(address)} {facts(opened)} {code} {machine}",

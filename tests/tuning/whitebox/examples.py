@@ -7,6 +7,7 @@ import numpy as np
 import timm
 import torch
 from open_clip import CLIP
+from PIL import Image
 from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 from torchvision.models import VisionTransformer, resnet18
@@ -19,6 +20,7 @@ from nml.tuning.whitebox.pixels import write_pixels
 from nml.tuning.whitebox.results import TunedEncoder
 
 SQUASH = {"resize": "squash", "size": 32, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.5] * 3}
+CROP = {"resize": "crop", "size": 24, "crop": 0.9, "interpolation": "bicubic", "mean": [0.4] * 3, "std": [0.2] * 3}
 TEXT = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
 
 
@@ -98,3 +100,9 @@ def assert_same(one: TunedEncoder, other: TunedEncoder) -> None:
     for name, split in one.tests.items():
         np.testing.assert_array_equal(split.predictions, other.tests[name].predictions)
         np.testing.assert_array_equal(split.features, other.tests[name].features)
+
+
+def photographs(*sizes: tuple[int, int]) -> list[np.ndarray]:
+    """Return smooth random images of these sizes (height, width)."""
+    small = np.random.default_rng(0).integers(0, 255, (len(sizes), 4, 4, 3), dtype=np.uint8)
+    return [np.asarray(Image.fromarray(one).resize(size[::-1], 2)) for one, size in zip(small, sizes, strict=True)]
