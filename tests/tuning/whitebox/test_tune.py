@@ -10,6 +10,7 @@ import torch
 
 from nml.tuning.engine import fit
 from nml.tuning.specs import HeadSpec
+from nml.tuning.whitebox.images import Images
 from nml.tuning.whitebox.tune import tune
 from tests.tuning.whitebox.examples import assert_same, make_encoder
 
@@ -89,3 +90,24 @@ def test_a_finished_seed_is_not_tuned_again_and_one_of_another_description_is(ru
 def test_the_progress_folder_is_all_that_is_written(run, tmp_path: Path):
     tune(run("lora"), seed=1)
     assert [path.name for path in (tmp_path / "progress").rglob("*") if path.is_file()] == ["result.safetensors"]
+
+
+AWKWARD = {
+    "all images are the same": (np.zeros(30, int), np.arange(30) % 3, 3),
+    "a class has no sample": (np.arange(30), np.arange(30) % 2 * 2, 3),
+    "every class has one sample": (np.arange(3), np.arange(3), 3),
+    "there are a thousand classes": (np.arange(70) % 30, np.arange(70) * 14, 1000),
+}
+
+
+@pytest.mark.parametrize("method", ["ft-nmtune", "lora-nmtune"])
+@pytest.mark.parametrize("case", AWKWARD)
+def test_awkward_tasks_give_finite_features_and_known_classes(run, method, case):
+    rows, labels, classes = AWKWARD[case]
+    tuning = run(method, batch_size=64)
+    train = Images(tuning.images.train.pixels.chosen(rows), labels, [str(row) for row in range(len(rows))])
+    tuned = tune(replace(tuning, images=replace(tuning.images, train=train, num_classes=classes)), seed=0)
+    assert all(math.isfinite(row["loss"]) for row in tuned.log)
+    for split in tuned.tests.values():
+        assert np.isfinite(split.features).all()
+        assert set(split.predictions) <= set(range(classes))
