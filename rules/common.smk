@@ -229,7 +229,7 @@ def reader_files(tasks):
 
 
 def tune_code(wildcards):
-    return code("tune", *method_files(HEAD_METHODS), *task_noise_files(wildcards))
+    return code("tune", *task_noise_files(wildcards))
 
 
 def task_noise_files(wildcards):
@@ -241,8 +241,17 @@ def task_noise_seed(wildcards):
     return CONFIG.noise_seed if task_of(wildcards).noise.percent else None
 
 
+def head_method(name):
+    """Return the values of a black-box method, with the number of views that it draws from."""
+    method = CONFIG.methods[name]
+    is_trained = plugins.tuning_method(method.method or name).trained
+    return method.model_dump(exclude_none=True) | {"views": (method.views or CONFIG.views) if is_trained else 1}
+
+
 def method_files(methods):
-    return [plugins.tuning_method(CONFIG.methods[name].method or name).file for name in methods]
+    """Return the files with the code and the declarations of methods."""
+    specs = [plugins.tuning_method(CONFIG.methods[name].method or name) for name in methods]
+    return sorted({file for spec in specs for file in (spec.file, *spec.declared_in)})
 
 
 def hyperparameters(wildcards):

@@ -1,5 +1,6 @@
 # One job does all of an (encoder, task): the features are made or read once, and the heads of every method and seed
-# train together. Starting Python for each of them would take longer than the work.
+# train together. Starting Python for each of them would take longer than the work. Cells that nothing changed for are
+# not made anew, but put back from results/kept: nml/evaluation/kept.py says how.
 rule tune:
     input:
         model="results/encoders/{encoder}/model.safetensors",
@@ -14,16 +15,16 @@ rule tune:
     benchmark:
         "results/benchmarks/tune/{encoder}/{task}.jsonl"
     params:
-        methods=json.dumps({name: CONFIG.methods[name].model_dump(exclude_none=True) for name in HEAD_METHODS}),
+        methods=json.dumps({name: head_method(name) for name in HEAD_METHODS}),
         seeds=CONFIG.seeds,
         fractions=list(CONFIG.fractions),
-        views=CONFIG.views,
         data=task_data,
         # A cache keyed by its content, not a declared output: nml/features/cache.py says why.
         features=lambda wildcards: f"results/features/{wildcards.encoder}/{task_of(wildcards).name}",
         features_code=features_code,
         noise_seed=task_noise_seed,
         code=tune_code,
+        method_code=json.dumps({name: code_of(*method_files([name])) for name in HEAD_METHODS}),
     conda:
         "../envs/environment.yaml"
     script:

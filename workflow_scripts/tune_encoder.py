@@ -13,7 +13,7 @@ from nml.grid import Encoder, TaskAddress
 from nml.jobs import job
 from nml.seeds import derive_seed
 from nml.tasks.task import list_split, open_task
-from nml.tuning.whitebox import open_tuning
+from nml.tuning.whitebox.run import open_tuning
 
 with job(snakemake):
     params, wildcards = snakemake.params, snakemake.wildcards

@@ -135,10 +135,14 @@ def _method(here: Location, method_name: str, method: Method) -> Iterator[Proble
             yield one_of((*here, "method") if method.method else here, "the method", method_name, known)
         return
     if not spec.trained:
-        for key in sorted(set(plugins.COMMON_PARAMETERS) & method.model_fields_set):
+        for key in sorted({*plugins.COMMON_PARAMETERS, "views"} & method.model_fields_set):
             yield mismatch((*here, key), f"'{method_name}' is not trained, so it has no {key}.", list(spec.parameters))
     elif method.learning_rate is None:
         yield Problem((*here, "learning_rate"), "is missing.", "a number above 0; there is no safe default", "0.001")
+    if spec.encoder != plugins.FROZEN and method.views is not None:
+        yield mismatch(
+            (*here, "views"), f"'{method_name}' changes the images anew in every step.", list(spec.parameters)
+        )
     searched = [key for key, value in method if isinstance(value, list)]
     if searched and spec.encoder != plugins.FROZEN:
         given = f"{getattr(method, searched[0])!r} was given, and '{method_name}' trains an encoder for each value."

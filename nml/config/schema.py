@@ -84,6 +84,8 @@ class Method(BaseModel):
     """Passes over the task's training features."""
     batch_size: Annotated[int, Field(ge=2, strict=True, examples=[64])] = 64
     """Samples per optimiser step."""
+    views: Annotated[int | None, Field(ge=1, strict=True, examples=[2])] = None
+    """Of how many views of each training image this method draws, if not of as many as `views` says for all."""
 
 
 _FAMILY = {"corpus": "emoji", "recipe": "resnet-mini", "noise": {"symmetric": [5, 10, 20, 30]}}

@@ -46,7 +46,8 @@ def evaluate(
     features : TaskFeatures
     methods : mapping of a name to hyper-parameters
         `method`, of which the name is a variant (if not given or None, the name is the method's); the common ones
-        (learning_rate, weight_decay, epochs, batch_size) and the method's own. Where there are lists of values, the
+        (learning_rate, weight_decay, epochs, batch_size) and the method's own; `views`, how many views of a training
+        image it draws from (if not given, all that the features hold). Where there are lists of values, the
         combination with the best validation accuracy, in the mean over the seeds, is chosen; the first of equals.
     seeds : mapping of int to int
         For each seed's number, as shown in the rows, the integer that its randomness starts from. All methods share
@@ -108,8 +109,9 @@ def evaluate(
 
 
 def _say_if_views_are_equal(entries: "Iterable[_Entry]", features: TaskFeatures) -> None:
-    methods = sorted({entry.method for entry in entries if tuning_method(entry.method).views > 1})
-    if methods and features.views is None:
+    wanting = [entry for entry in entries if tuning_method(entry.method).views > 1]
+    methods = sorted({entry.method for entry in wanting if features.views is None or entry.views == 1})
+    if methods:
         names = ", ".join(methods)
         logger.info("%s: its two views of an image are the same features; `views: 2` or more makes them differ", names)
 
@@ -123,10 +125,11 @@ class _Entry:
     """One entry of the methods: the method that it is a variant of, and the candidates of its hyper-parameters."""
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        self.name, self.views = name, values.get("views")
         self.method = values.get("method") or name
         trained = tuning_method(self.method).trained
         common = {key: values[key] for key in COMMON_PARAMETERS if trained and key in values}
-        own = {key: value for key, value in values.items() if key not in (*COMMON_PARAMETERS, "method")}
+        own = {key: value for key, value in values.items() if key not in (*COMMON_PARAMETERS, "method", "views")}
         given = common | own
         self.searched = [key for key, value in given.items() if isinstance(value, list)]
         lists = [value if isinstance(value, list) else [value] for value in given.values()]
@@ -140,7 +143,9 @@ class _Entry:
         common = {key: value for key, value in values.items() if key in COMMON_PARAMETERS}
         own = {key: value for key, value in values.items() if key not in common}
         complete = registry.complete(self.method, own)
-        return HeadSpec(self.method, seed, **common, parameters=complete, fraction=fraction)
+        return HeadSpec(
+            self.method, seed, **common, parameters=complete, fraction=fraction, cell=self.name, views=self.views
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One white-box method on one (encoder, task): tune a network a seed, predict all test sets, score."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from nml.evaluation.evaluate import MethodResult
 from nml.evaluation.spectrum import dominant_ratio, entropy, singular_values
 from nml.plugins import COMMON_PARAMETERS
 from nml.tuning.data import ALL
-from nml.tuning.whitebox import TunedEncoder, Tuning, tune
+from nml.tuning.whitebox.results import TunedEncoder
+from nml.tuning.whitebox.run import Tuning
+from nml.tuning.whitebox.tune import tune
 
 
 def evaluate_encoder(
@@ -32,22 +35,38 @@ def evaluate_encoder(
     Raises
     ------
     UserError
-        What `nml.tuning.whitebox.tune` raises.
+        What `nml.tuning.whitebox.tune.tune` raises.
     """
-    tuned = {part: {number: tune(run.on(part), seed) for number, seed in seeds.items()} for part in fractions}
+    tuned = {part: {number: _tuned(run.on(part), seed) for number, seed in seeds.items()} for part in fractions}
     columns = joined([_predictions(run, own, part) for part, own in tuned.items()])
     cell = {**identity, "task": run.images.task, "method": run.name}
     cells = score(columns, run.images.num_classes, cell, run.images.groups)
     return MethodResult(cells, columns, _metadata(run, tuned))
 
 
-def _predictions(run: Tuning, tuned: Mapping[int, TunedEncoder], fraction: int) -> Columns:
+@dataclass(frozen=True)
+class _Seed:
+    """What is kept of a seed: its predictions int64 [N] and spectrum of each test set, and not its tuned features."""
+
+    encoder: TunedEncoder
+    predictions: dict[str, np.ndarray]
+    spectra: dict[str, dict[str, float]]
+
+
+def _tuned(run: Tuning, seed: int) -> _Seed:
+    encoder = tune(run, seed)
+    predictions = {name: split.predictions for name, split in encoder.tests.items()}
+    spectra = {name: _spectrum(split.features) for name, split in encoder.tests.items()}
+    return _Seed(replace(encoder, tests={}), predictions, spectra)
+
+
+def _predictions(run: Tuning, tuned: Mapping[int, _Seed], fraction: int) -> Columns:
     tests = run.images.tests
-    predicted = {name: np.stack([one.tests[name].predictions for one in tuned.values()]) for name in tests}
+    predicted = {name: np.stack([one.predictions[name] for one in tuned.values()]) for name in tests}
     return prediction_columns(tests, list(tuned), predicted, fraction)
 
 
-def _metadata(run: Tuning, tuned: Mapping[int, Mapping[int, TunedEncoder]]) -> dict[str, Any]:
+def _metadata(run: Tuning, tuned: Mapping[int, Mapping[int, _Seed]]) -> dict[str, Any]:
     """Return what is worth knowing; `wall_seconds` are of the epochs with their validation, without probe and tests."""
     parts = {
         str(fraction): _outcome({str(number): one for number, one in own.items()}) for fraction, own in tuned.items()
@@ -63,22 +82,25 @@ def _metadata(run: Tuning, tuned: Mapping[int, Mapping[int, TunedEncoder]]) -> d
     }
 
 
-def _outcome(tuned: Mapping[str, TunedEncoder]) -> dict[str, Any]:
+def _outcome(tuned: Mapping[str, _Seed]) -> dict[str, Any]:
     """Return what came of the seeds on one fraction."""
-    some = next(iter(tuned.values()))
+    encoders, some = {name: one.encoder for name, one in tuned.items()}, next(iter(tuned.values()))
     return {
-        "selected_epoch": {name: one.epoch for name, one in tuned.items()},
-        "validation_accuracy": {name: one.validation_accuracy for name, one in tuned.items()},
-        "trainable_parameters": some.trainable_parameters,
-        "spectra": {test: _mean_spectrum([one.tests[test].features for one in tuned.values()]) for test in some.tests},
-        "seed_seconds": {name: one.seconds for name, one in tuned.items()},
-        "log": {name: one.log for name, one in tuned.items()},
+        "selected_epoch": {name: one.epoch for name, one in encoders.items()},
+        "validation_accuracy": {name: one.validation_accuracy for name, one in encoders.items()},
+        "trainable_parameters": some.encoder.trainable_parameters,
+        "spectra": {test: _mean([one.spectra[test] for one in tuned.values()]) for test in some.spectra},
+        "seed_seconds": {name: one.seconds for name, one in encoders.items()},
+        "log": {name: one.log for name, one in encoders.items()},
     }
 
 
-def _mean_spectrum(features: Sequence[np.ndarray]) -> dict[str, float]:
-    """Return the mean over seeds of what describes the spectrum of the tuned features, each [N, D]."""
-    sigmas = [singular_values(one) for one in features]
-    ratios = [dominant_ratio(sigma) for sigma in sigmas]
-    values = {"sve": [entropy(sigma) for sigma in sigmas], "lsvr": -np.log(ratios), "dominant_ratio": ratios}
-    return {name: float(np.mean(found)) for name, found in values.items()}
+def _spectrum(features: np.ndarray) -> dict[str, float]:
+    """Return what describes the spectrum of tuned features [N, D]."""
+    sigma = singular_values(features)
+    ratio = dominant_ratio(sigma)
+    return {"sve": entropy(sigma), "lsvr": float(-np.log(ratio)), "dominant_ratio": ratio}
+
+
+def _mean(spectra: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([one[name] for one in spectra])) for name in spectra[0]}

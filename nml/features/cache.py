@@ -6,6 +6,7 @@ of a short job is starting Python; and a cache as large as this may be deleted w
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,16 +31,13 @@ def cached_features(
     task_name : a name in the task catalogue
     folder : `results/features/<encoder>/<task>`
     code : hash of the code that extracts features
-    views : how many views of each training image to have, the image itself included
+    views : how many views of each training image to have at least, the image itself included
     root : the folder that `results/` lies in
     """
-    task = open_task(task_name)
-    key = encoders.identify(address, root) | facts(task) | {"code": code, "torch": torch.__version__}
-    if views > 1:
-        key |= {"views": views, "smallest_area": _smallest_area(address, root)}
+    task, key = open_task(task_name), features_key(address, task_name, code, views, root)
     # The same task with noise in its labels has the same features: the first of their jobs extracts them.
     with locked(folder):
-        if stored_key(folder) == key:
+        if _serves(stored_key(folder), key):
             logger.info("features of %s under %s are in the cache", task_name, address)
             return load_features(folder)
         from nml.features.extract import extract_features
@@ -47,6 +45,25 @@ def cached_features(
         found = extract_features(encoders.load(address, root), task, views, key.get("smallest_area", 1.0))
         save_features(found, key, folder)
         return found
+
+
+def _serves(stored: dict[str, Any] | None, key: dict[str, Any]) -> bool:
+    """Tell whether stored features are those that are asked for, perhaps with more views than that."""
+    views = key.get("views", 1)
+    if stored is None or stored.get("views", 1) < views:
+        return False
+    own = {"views"} if views > 1 else {"views", "smallest_area"}
+    found, wanted = ({name: fact for name, fact in one.items() if name not in own} for one in (stored, key))
+    return found == wanted
+
+
+def features_key(address: str, task_name: str, code: str, views: int = 1, root: Path = Path()) -> dict[str, Any]:
+    """Return what names all that features are made from; parameters as of `cached_features`."""
+    facts_of_task = facts(open_task(task_name))
+    key = encoders.identify(address, root) | facts_of_task | {"code": code, "torch": torch.__version__}
+    if views > 1:
+        key |= {"views": views, "smallest_area": _smallest_area(address, root)}
+    return key
 
 
 def _smallest_area(address: str, root: Path) -> float:

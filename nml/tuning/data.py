@@ -73,6 +73,8 @@ class TrainingSet:
     num_classes : int
     split_size : int
         N.
+    most_views : int or None
+        How many of the views are drawn from at most; all of them if None.
     """
 
     rows: Rows
@@ -80,14 +82,16 @@ class TrainingSet:
     labels: Tensor
     num_classes: int
     split_size: int
+    most_views: int | None = None
 
     def __len__(self) -> int:
         return len(self.places)
 
     @property
     def views(self) -> int:
-        """V, how many views of each sample there are."""
-        return len(self.rows) // self.split_size
+        """How many views of each sample are drawn from."""
+        available = len(self.rows) // self.split_size
+        return min(available, self.most_views or available)
 
     def chunks(self, size: int = ROWS_AT_ONCE) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the plain features [b, D] and the labels [b] of all samples in order, on the device."""
@@ -115,16 +119,16 @@ class Data:
         """Where the heads are trained."""
         return self.train.device
 
-    def training_set(self, fraction: int) -> TrainingSet:
+    def training_set(self, fraction: int, views: int | None = None) -> TrainingSet:
         """Return what the heads of a fraction are trained on; raise `UserError` if the fraction was not given."""
         samples = len(self.train_y)
         if fraction == ALL:
-            return TrainingSet(self.train, torch.arange(samples), self.train_y, self.num_classes, samples)
+            return TrainingSet(self.train, torch.arange(samples), self.train_y, self.num_classes, samples, views)
         if fraction not in self.subsets:
             raise UserError(f"there are no samples for a fraction of {fraction} %; given: {sorted(self.subsets)}")
         places = torch.from_numpy(np.asarray(self.subsets[fraction], dtype=np.int64))
         labels = self.train_y[places.to(self.device)]
-        return TrainingSet(self.train, places, labels, self.num_classes, samples)
+        return TrainingSet(self.train, places, labels, self.num_classes, samples, views)
 
 
 def prepare(

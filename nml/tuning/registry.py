@@ -8,12 +8,13 @@ checks without importing the file:
 - `HEAD`, if it is trained: what it puts on the features, `linear`, `mlp`, `residual-mlp` or `own` (see
   `nml.tuning.heads`);
 - `ENCODER`, optional: what it does to the encoder, `frozen` (if not given), `full` or `lora`; with the last two,
-  it is a white-box method (`nml.tuning.whitebox`), has a linear head, one view and no `PER_HEAD`, and gets the
-  hyper-parameters that `nml/tuning/whitebox.py` and, for `lora`, `nml/tuning/lora.py` declare;
-- `PARAMETERS`: its own hyper-parameters and their defaults, each a number, a truth value, or a word of its `CHOICES`
-  (an MLP needs `width` and `depth`);
+  it is a white-box method (`nml.tuning.whitebox`), has a linear head, one view and no `PER_HEAD`;
+- `PARAMETERS`: its own hyper-parameters and their defaults, each a number, a truth value, or a word of its `CHOICES`;
+  those of its head and of what it does to the encoder (`heads/*.py`, `whitebox/declaration.py`, `whitebox/lora.py`)
+  are added, and their defaults may be replaced;
 - `BOUNDS`, optional: the smallest and the largest allowed value of an own hyper-parameter, None for no limit;
 - `CHOICES`, optional: the allowed words of an own hyper-parameter;
+- `EXTENDS`, optional: a file beside it whose `PARAMETERS`, `BOUNDS` and `CHOICES` it has too, under its own;
 - `PER_HEAD`, optional: the own hyper-parameters that the loss takes as tensors [H], one value a head, so that heads
   which differ in them alone train in one stack;
 - `VIEWS`, optional: 2 if the loss wants two views of each sample in a batch (see `nml.tuning.batch`).

@@ -15,7 +15,9 @@ class HeadSpec:
 
     `learning_rate` (the peak), `weight_decay`, `epochs` and `batch_size` have no meaning for methods that are not
     trained. `parameters` are the method's own; what is left out has the method's default. `fraction` is the percent of
-    the training samples that it is trained on.
+    the training samples that it is trained on, and `views` how many of the views of a sample it draws from; all of
+    them if None. Heads of different `cell`s share no stack, so that what comes of a cell
+    does not depend, not even in its last bits, on which others there are.
     """
 
     method: str
@@ -26,6 +28,8 @@ class HeadSpec:
     batch_size: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     fraction: int = ALL
+    cell: str = ""
+    views: int | None = None
 
 
 def stacks_of(specs: Sequence[HeadSpec]) -> list[list[int]]:
@@ -40,6 +44,6 @@ def _shared(spec: HeadSpec) -> tuple:
     """Return what all heads of a stack have in common."""
     method, parameters = tuning_method(spec.method), registry.complete(spec.method, spec.parameters)
     if not method.trained:
-        return spec.method, spec.fraction
+        return spec.cell, spec.method, spec.fraction
     same = sorted((key, value) for key, value in parameters.items() if key not in method.per_head)
-    return spec.method, spec.fraction, spec.epochs, spec.batch_size, tuple(same)
+    return spec.cell, spec.method, spec.fraction, spec.views, spec.epochs, spec.batch_size, tuple(same)

@@ -132,7 +132,7 @@ class _Run:
 def _run(specs: Sequence[HeadSpec], data: Data) -> _Run:
     first, declared = specs[0], tuning_method(specs[0].method)
     method = registry.load(first.method)
-    head, samples = head_of(declared, method), data.training_set(first.fraction)
+    head, samples = head_of(declared, method), data.training_set(first.fraction, first.views)
     completed = [registry.complete(spec.method, spec.parameters) for spec in specs]
     seeds = [spec.seed for spec in specs]
     values = initialise(head, data.train.dimensions, data.num_classes, completed[0], seeds)

@@ -61,4 +61,4 @@ def test_the_schema_refuses_what_editors_should_mark(values: dict[str, Any]) -> 
 
 
 def test_the_common_parameters_are_those_of_the_model() -> None:
-    assert {*plugins.COMMON_PARAMETERS, "method"} == set(Method.model_fields)
+    assert {*plugins.COMMON_PARAMETERS, "method", "views"} == set(Method.model_fields)

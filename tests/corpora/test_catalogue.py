@@ -62,7 +62,7 @@ def test_an_unknown_corpus_is_refused() -> None:
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
     """Return a function that reads the catalogue with some text in `data/paths.yaml`."""
-    monkeypatch.setattr(plugins, "PATHS_FILE", tmp_path / "paths.yaml")
+    monkeypatch.setattr(plugins.catalogues, "PATHS_FILE", tmp_path / "paths.yaml")
 
     def read(text: str) -> dict:
         (tmp_path / "paths.yaml").write_text(text)

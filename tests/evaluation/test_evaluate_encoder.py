@@ -16,8 +16,8 @@ from nml.evaluation.evaluate_encoder import evaluate_encoder
 from nml.grid import Encoder, encoder_dir
 from nml.pretraining.control import initialise
 from nml.tasks.task import open_task, read_split
-from nml.tuning.views import PhotographViews
-from nml.tuning.whitebox import open_tuning
+from nml.tuning.whitebox.run import open_tuning
+from nml.tuning.whitebox.views import PhotographViews
 
 torch.set_num_threads(1)
 ENCODER = Encoder.parse("tiny/resnet-mini/untrained/s0")

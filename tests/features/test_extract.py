@@ -124,6 +124,12 @@ def test_the_encoder_runs_once_until_checkpoint_or_code_change(tmp_path, extract
     assert len(extractions) == 3
     assert ask("other code", views=2).views.shape[0] == 2
     assert len(extractions) == 4
+    ask("other code", views=1)
+    ask("other code", views=2)
+    # More views than are asked for are no reason to run the encoder again.
+    assert len(extractions) == 4
+    assert ask("other code", views=3).views.shape[0] == 3
+    assert len(extractions) == 5
 
 
 def test_a_half_written_cache_is_not_used(tmp_path, extractions):

@@ -53,7 +53,7 @@ def test_the_reader_of_the_page_is_all_that_a_new_format_needs(classes: Path, mo
     spec.loader.exec_module(module)
     monkeypatch.setitem(sys.modules, "nml.tasks.readers.arrays", module)
     readers = plugins.task_readers() | {"arrays": plugins.read_literals(Path("arrays.py"))}
-    monkeypatch.setattr(plugins, "task_readers", lambda: readers)
+    monkeypatch.setattr(plugins.catalogues, "task_readers", lambda: readers)
     entry = yaml.safe_load(block("yaml"))
     tests = {"test": {"samples": 4, "options": {"file": "test.npz"}}}
     layout = {"reader": "arrays", "variant": "papers", "needs": ["train.npz", "test.npz"], "tests": tests}

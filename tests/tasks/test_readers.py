@@ -166,7 +166,7 @@ def test_a_user_has_a_torchvision_root_elsewhere(tiny: Callable, monkeypatch: py
     Path("elsewhere").mkdir()
     task.path.rename("elsewhere/root")
     Path("paths.yaml").write_text("svhn: elsewhere/root\n")
-    monkeypatch.setattr(plugins, "PATHS_FILE", Path("paths.yaml"))
+    monkeypatch.setattr(plugins.catalogues, "PATHS_FILE", Path("paths.yaml"))
     moved = open_task("svhn")
     assert moved.path == Path("elsewhere/root") and fingerprint(moved) == before
 

@@ -119,8 +119,44 @@ def test_words_for_users_change_nothing(rerun):
     assert rerun.jobs() == {}
 
 
+def test_a_method_on_features_is_all_that_is_made_when_it_is_added(rerun):
+    before, metas = rerun.cells(), metas_of(rerun)
+    edit(
+        rerun,
+        "presets/smoke.yaml",
+        r"  majority: \{\}",
+        "  majority: {}\n  mlp-deep: {method: mlp, learning_rate: 0.001, epochs: 2, depth: 3}",
+    )
+    assert rerun.jobs() == {"tune": 12, **AGGREGATES}
+    cell = CELL.replace("lp.parquet", "mlp-deep.parquet")
+    assert "to make: mlp-deep; the others are as they were" in rerun.snakemake("--", cell)
+    added = rerun.cells()
+    assert {name: added[name] for name in before} == before
+    assert {name: metas_of(rerun)[name] for name in metas} == metas
+    assert rerun.jobs(cell) == {}
+    # All of them anew are the same, bit by bit.
+    shutil.rmtree(rerun.path / "results/kept")
+    (rerun.path / cell).unlink()
+    assert "to make: lp, majority, mlp, mlp-deep, nmtune;" in rerun.snakemake("--", cell)
+    assert rerun.cells() == added
+
+
+def test_a_changed_loss_trains_its_own_heads_alone(rerun):
+    edit(rerun, "nml/tuning/methods/mlp.py", r"return cross_entropy", "return 2 * cross_entropy")
+    assert "to make: mlp; the others are as they were" in rerun.snakemake("--", CELL)
+    edit(rerun, "nml/tuning/methods/_nmtune_terms.py", r'"k": 1', '"k": 2')
+    assert "to make: nmtune; the others are as they were" in rerun.snakemake("--", CELL)
+    edit(rerun, "presets/smoke.yaml", r"seeds: 2", "seeds: 3")
+    assert "to make: lp, majority, mlp, nmtune; the others" in rerun.snakemake("--", CELL)
+
+
+def metas_of(project: Project) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (project.path / "results/cells").rglob("*.meta.json")}
+
+
 def test_a_deleted_cell_is_made_again_byte_for_byte_with_the_aggregates_alone(rerun):
     before = rerun.cells()
+    shutil.rmtree(rerun.path / "results/kept")
     (rerun.path / CELL).unlink()
     assert rerun.jobs() == {"tune": 1, **AGGREGATES}
     rerun.snakemake()

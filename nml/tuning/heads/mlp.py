@@ -13,6 +13,9 @@ from torch import Tensor
 from nml.errors import UserError
 from nml.tuning.heads.linear import Parameters, kaiming, linear
 
+PARAMETERS = {"width": 1.0, "depth": 2}
+BOUNDS = {"width": (0.1, None), "depth": (1, None)}
+
 
 def initial(
     dimensions: int, num_classes: int, hyperparameters: Mapping[str, float], random: np.random.Generator

@@ -19,6 +19,9 @@ from torch import Tensor
 from nml.tuning.heads.linear import Parameters, kaiming, linear, uniform
 from nml.tuning.heads.mlp import layer_widths, layers
 
+PARAMETERS = {"width": 4.0, "depth": 2, "scale": 1.0}
+BOUNDS = {"width": (0.1, None), "depth": (1, None)}
+
 EPSILON, MOMENTUM = 1e-5, 0.1
 
 

@@ -7,6 +7,10 @@ from torch import Tensor
 from nml.tuning.batch import Batch
 from nml.tuning.losses import cross_entropy, is_left_out, nmtune
 
+EXTENDS = "_nmtune_terms.py"
+PARAMETERS = {"weight": 0.01}
+BOUNDS = {"weight": (0, None)}
+
 
 def regularised(batch: Batch, parameters: Mapping[str, float | Tensor]) -> Tensor:
     """Return L = L_CE + weight (a L_MSE + b L_COV + c L_SVD) of each head [H].

@@ -5,13 +5,7 @@ from nml.tuning.methods._regularised import regularised
 TRAINED = True
 HEAD = "linear"
 ENCODER = "lora"
-PARAMETERS = {"weight": 0.01, "consistency": 1.0, "covariance": 1.0, "dominant_singular_value": 1.0, "k": 1}
-BOUNDS = {
-    "weight": (0, None),
-    "consistency": (0, None),
-    "covariance": (0, None),
-    "dominant_singular_value": (0, None),
-    "k": (1, None),
-}
+EXTENDS = "_regularised.py"
+PARAMETERS = {}
 
 loss = regularised

@@ -12,8 +12,7 @@ from nml.tuning.losses import cross_entropy
 
 TRAINED = True
 HEAD = "mlp"
-PARAMETERS = {"width": 1.0, "depth": 2}
-BOUNDS = {"width": (0.1, None), "depth": (1, None)}
+PARAMETERS = {}
 
 
 def loss(batch: Batch, parameters: Mapping[str, float]) -> Tensor:

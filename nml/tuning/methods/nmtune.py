@@ -7,24 +7,8 @@ from nml.tuning.methods._regularised import regularised
 
 TRAINED = True
 HEAD = "mlp"
-PARAMETERS = {
-    "weight": 0.01,
-    "consistency": 1.0,
-    "covariance": 1.0,
-    "dominant_singular_value": 1.0,
-    "k": 1,
-    "width": 1.0,
-    "depth": 2,
-}
-BOUNDS = {
-    "weight": (0, None),
-    "consistency": (0, None),
-    "covariance": (0, None),
-    "dominant_singular_value": (0, None),
-    "k": (1, None),
-    "width": (0.1, None),
-    "depth": (1, None),
-}
+EXTENDS = "_regularised.py"
+PARAMETERS = {}
 PER_HEAD = ("weight", "consistency", "covariance", "dominant_singular_value")
 
 loss = regularised

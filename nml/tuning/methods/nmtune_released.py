@@ -15,23 +15,8 @@ from nml.tuning.batch import Batch
 
 TRAINED = True
 HEAD = "residual-mlp"
-PARAMETERS = {
-    "consistency": 1.0,
-    "covariance": 0.04,
-    "dominant_singular_value": 0.001,
-    "k": 5,
-    "width": 4.0,
-    "depth": 2,
-    "scale": 1.0,
-}
-BOUNDS = {
-    "consistency": (0, None),
-    "covariance": (0, None),
-    "dominant_singular_value": (0, None),
-    "k": (1, None),
-    "width": (0.1, None),
-    "depth": (1, None),
-}
+EXTENDS = "_nmtune_terms.py"
+PARAMETERS = {"covariance": 0.04, "dominant_singular_value": 0.001, "k": 5}
 PER_HEAD = ("consistency", "covariance", "dominant_singular_value")
 VIEWS = 2
 

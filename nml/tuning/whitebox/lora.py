@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from nml.encoders import LoadedEncoder
 from nml.errors import UserError
-from nml.tuning.images import blank_input
+from nml.tuning.whitebox.images import blank_input
 
 PARAMETERS = {"rank": 8, "alpha": 8.0, "targets": "auto"}
 BOUNDS = {"rank": (0, None), "alpha": (0, None)}

@@ -1,6 +1,7 @@
 """An encoder under tuning with its linear head: what of it is trained, and what it starts from."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +13,11 @@ from nml.plugins import tuning_method
 from nml.seeds import derive_seed
 from nml.tuning.engine import fit
 from nml.tuning.heads import initialise, linear
-from nml.tuning.images import Images, blank_input
 from nml.tuning.specs import HeadSpec
+from nml.tuning.whitebox.images import Images, blank_input
 
 if TYPE_CHECKING:
-    from nml.tuning.whitebox import Tuning
+    from nml.tuning.whitebox.run import Tuning
 
 PROBE = {"learning_rate": 0.1, "weight_decay": 0.0, "epochs": 30, "batch_size": 64}
 """The linear probe that a head may start from: the paper's."""
@@ -77,7 +78,7 @@ class Network:
 def _unfreeze(run: "Tuning", encoder: LoadedEncoder, seed: int) -> None:
     """Let those parameters of the encoder learn that the method trains and that the features depend on."""
     if tuning_method(run.method).encoder == "lora":
-        from nml.tuning.lora import add_adapters
+        from nml.tuning.whitebox.lora import add_adapters
 
         own = {name: run.parameters[name] for name in ("rank", "alpha", "targets")}
         add_adapters(encoder, **own, seed=derive_seed(seed, "adapters"))
@@ -109,7 +110,11 @@ def _initial_head(run: "Tuning", encoder: LoadedEncoder, seed: int) -> dict[str,
 def _linear_probe(run: "Tuning", seed: int) -> dict[str, Tensor]:
     """Return the head of a linear probe on the frozen features."""
     train, validation = run.images.train, run.images.validation
-    features = [_frozen_features(run, train, are_whole=True), _frozen_features(run, validation, are_whole=False)]
+    folder = run.progress_dir / "probe"
+    features = [
+        _frozen_features(run, train, folder / "train.float32", are_whole=True),
+        _frozen_features(run, validation, folder / "val.float32", are_whole=False),
+    ]
     heads = fit(
         features[0],
         train.labels,
@@ -125,9 +130,17 @@ def _linear_probe(run: "Tuning", seed: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _frozen_features(run: "Tuning", split: Images, are_whole: bool) -> np.ndarray:
-    parts = [run.original.features(images).float().cpu() for images in split.batches(run.views, are_whole)]
-    return torch.cat(parts).numpy()
+def _frozen_features(run: "Tuning", split: Images, file: Path, are_whole: bool) -> np.ndarray:
+    """Return features float32 [N, D] of the encoder as it was, in a mapped file: those of a large task fill memory."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    found, done = None, 0
+    for images in split.batches(run.views, are_whole):
+        part = run.original.features(images).float().cpu().numpy()
+        if found is None:
+            found = np.memmap(file, np.float32, "w+", shape=(len(split.labels), part.shape[1]))
+        found[done : done + len(part)] = part
+        done += len(part)
+    return found
 
 
 def _device(run: "Tuning") -> torch.device:

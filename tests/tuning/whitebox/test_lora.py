@@ -9,8 +9,8 @@ from torch import nn
 
 from nml.encoders import LoadedEncoder
 from nml.errors import UserError
-from nml.tuning.lora import OpenAttention, add_adapters, find_targets
-from tests.tuning.encoders import FAMILIES, make_encoder
+from nml.tuning.whitebox.lora import OpenAttention, add_adapters, find_targets
+from tests.tuning.whitebox.examples import FAMILIES, make_encoder
 
 IMAGES = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -114,5 +114,5 @@ def test_targets_that_an_encoder_has_not_are_refused_with_those_that_it_has():
 
 
 def test_methods_on_features_do_not_import_peft():
-    code = "import sys, nml.evaluation.evaluate, nml.tuning.whitebox; sys.exit('peft' in sys.modules)"
+    code = "import sys, nml.evaluation.evaluate, nml.evaluation.evaluate_encoder; sys.exit('peft' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

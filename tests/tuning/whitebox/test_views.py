@@ -3,39 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from nml.pretraining.inputs import input_transform
-from nml.tasks.task import open_task
-from nml.tuning.images import read_images
-from nml.tuning.pixels import write_pixels
-from nml.tuning.views import PhotographViews, SquashedViews, views_for
-from tests.tuning.encoders import SQUASH
+from nml.tuning.whitebox.views import PhotographViews, SquashedViews, views_for
+from tests.tuning.whitebox.examples import CROP, SQUASH, photographs
 
 CPU = torch.device("cpu")
-CROP = {"resize": "crop", "size": 24, "crop": 0.9, "interpolation": "bicubic", "mean": [0.4] * 3, "std": [0.2] * 3}
-
-
-def photographs(*sizes: tuple[int, int]) -> list[np.ndarray]:
-    """Return smooth random images of these sizes (height, width)."""
-    small = np.random.default_rng(0).integers(0, 255, (len(sizes), 4, 4, 3), dtype=np.uint8)
-    return [np.asarray(Image.fromarray(one).resize(size[::-1], 2)) for one, size in zip(small, sizes, strict=True)]
 
 
 def views(preprocessing: dict, crop_scale: float = 0.8, flip: bool = True):
     return views_for(preprocessing, crop_scale, flip, CPU)
-
-
-def test_images_of_any_sizes_are_read_back_from_their_file(tmp_path):
-    images = photographs((5, 7), (9, 2), (1, 1))
-    held = write_pixels(tmp_path / "new" / "x.pixels", iter(images))
-    assert len(held) == 3
-    for place in (2, 0, 1):
-        np.testing.assert_array_equal(held[place], images[place])
-    some = held.chosen(np.array([2, 1]))
-    assert len(some) == 2
-    np.testing.assert_array_equal(some[1], images[1])
-    assert (tmp_path / "new" / "x.pixels").stat().st_size == 3 * (35 + 18 + 1)
 
 
 @pytest.mark.parametrize(("preprocessing", "kind"), [(SQUASH, SquashedViews), (CROP, PhotographViews)])
@@ -83,21 +60,3 @@ def test_a_held_photograph_is_no_smaller_than_what_its_crops_show(crop_scale):
     # The narrowest crop: the smallest area, three wide by four high.
     assert np.sqrt(crop_scale * 3 / 4) * min(held.shape[:2]) >= CROP["size"]
     np.testing.assert_array_equal(made.held(small), small)
-
-
-@pytest.mark.parametrize("preprocessing", [SQUASH, CROP])
-def test_a_task_is_read_split_by_split(tiny_task, tmp_path, preprocessing):
-    made = views(preprocessing)
-    found = read_images(open_task("tiny-domains"), made, tmp_path / "held")
-    assert (found.task, found.num_classes, found.groups) == ("tiny-domains", 3, {"test": "id", "test-far": "ood"})
-    assert [len(split.pixels) for split in (found.train, found.validation, *found.tests.values())] == [12, 6, 6, 6]
-    assert found.train.labels.tolist() == [0, 1, 2] * 4
-    assert found.tests["test-far"].keys[0] == "test-far00"
-    whole, cropped = (
-        torch.cat([*split.batches(made, are_whole)])
-        for split, are_whole in ((found.train, True), (found.validation, False))
-    )
-    assert whole.shape[1:] == cropped.shape[1:] == (3, preprocessing["size"], preprocessing["size"])
-    rows = np.array([3, 1])
-    drawn = found.train.drawn(rows, made, seed=5)
-    assert made.training_input(drawn, 5).shape == (2, 3, preprocessing["size"], preprocessing["size"])

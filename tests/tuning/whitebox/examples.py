@@ -7,6 +7,7 @@ import numpy as np
 import timm
 import torch
 from open_clip import CLIP
+from PIL import Image
 from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 from torchvision.models import VisionTransformer, resnet18
@@ -14,10 +15,12 @@ from torchvision.models import VisionTransformer, resnet18
 from nml.encoders import LoadedEncoder
 from nml.pretraining.architectures import clip_mini, resnet_mini
 from nml.pretraining.inputs import input_transform
-from nml.tuning.images import Images, TaskImages
-from nml.tuning.pixels import write_pixels
+from nml.tuning.whitebox.images import Images, TaskImages
+from nml.tuning.whitebox.pixels import write_pixels
+from nml.tuning.whitebox.results import TunedEncoder
 
 SQUASH = {"resize": "squash", "size": 32, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.5] * 3}
+CROP = {"resize": "crop", "size": 24, "crop": 0.9, "interpolation": "bicubic", "mean": [0.4] * 3, "std": [0.2] * 3}
 TEXT = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
 
 
@@ -89,3 +92,17 @@ def make_images(folder: Path, samples: int = 30) -> TaskImages:
         splits.append(Images(held, labels, [f"{split}{i}" for i in range(count)]))
     train, validation, test, far = splits
     return TaskImages("colours", 3, train, validation, {"test": test, "far": far}, {"test": "id", "far": "ood"})
+
+
+def assert_same(one: TunedEncoder, other: TunedEncoder) -> None:
+    """Compare what came of two tunings, bit by bit."""
+    assert (one.epoch, one.validation_accuracy) == (other.epoch, other.validation_accuracy)
+    for name, split in one.tests.items():
+        np.testing.assert_array_equal(split.predictions, other.tests[name].predictions)
+        np.testing.assert_array_equal(split.features, other.tests[name].features)
+
+
+def photographs(*sizes: tuple[int, int]) -> list[np.ndarray]:
+    """Return smooth random images of these sizes (height, width)."""
+    small = np.random.default_rng(0).integers(0, 255, (len(sizes), 4, 4, 3), dtype=np.uint8)
+    return [np.asarray(Image.fromarray(one).resize(size[::-1], 2)) for one, size in zip(small, sizes, strict=True)]

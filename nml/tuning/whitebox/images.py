@@ -5,14 +5,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from nml.artifacts import read_json, write_json, write_parquet
 from nml.encoders import LoadedEncoder
 from nml.tasks.fractions import fraction_indices
 from nml.tasks.task import Task, read_split
-from nml.tuning.pixels import Pixels, write_pixels
-from nml.tuning.views import Arrays, Views
+from nml.tuning.whitebox.pixels import Pixels, open_pixels, write_pixels
+from nml.tuning.whitebox.views import Arrays, Views
 
 IMAGES_AT_ONCE = 256
 """Images that are encoded together where no gradient is needed."""
@@ -65,16 +67,26 @@ class TaskImages:
         return replace(self, train=Images(self.train.pixels.chosen(rows), self.train.labels[rows], keys))
 
 
-def read_images(task: Task, views: Views, folder: Path) -> TaskImages:
-    """Read every split of a task, and hold its images in a folder.
+def read_images(task: Task, views: Views, folder: Path, made_from: str = "") -> TaskImages:
+    """Read every split of a task, and hold its images in a folder; those that are there already are not decoded again.
+
+    Parameters
+    ----------
+    task : Task
+    views : Views
+        How images become the encoder's input; it decides what of an image is held.
+    folder : Path
+    made_from : str
+        Names all that the held images depend on: data, code, and the parameters of `views`.
 
     Raises
     ------
     UserError
         If the task's files are damaged, or the disk is full.
     """
-    train = _read(task, "train", views.held, folder)
-    others = {name: _read(task, name, views.held_for_test, folder) for name in task.splits if name != "train"}
+    train = _read(task, "train", views.held, folder, made_from)
+    names = [name for name in task.splits if name != "train"]
+    others = {name: _read(task, name, views.held_for_test, folder, made_from) for name in names}
     validation = others.pop("val")
     return TaskImages(
         task.name, len(task.class_names), train, validation, others, task.test_groups, task.allowed, task.variant
@@ -86,7 +98,18 @@ def blank_input(encoder: LoadedEncoder) -> Tensor:
     return encoder.transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
 
 
-def _read(task: Task, split: str, held: Callable[[np.ndarray], np.ndarray], folder: Path) -> Images:
+def _read(task: Task, split: str, held: Callable[[np.ndarray], np.ndarray], folder: Path, made_from: str) -> Images:
+    file, listed, record = (folder / f"{split}.{kind}" for kind in ("pixels", "parquet", "json"))
+    if not record.is_file() or read_json(record) != made_from:
+        record.unlink(missing_ok=True)
+        _write(task, split, held, file, listed)
+        write_json(record, made_from)
+    rows = pq.ParquetFile(listed).read()
+    shapes = np.stack([rows["height"].to_numpy(), rows["width"].to_numpy(), np.full(len(rows), 3)], axis=1)
+    return Images(open_pixels(file, shapes), rows["label"].to_numpy(), rows["key"].to_pylist())
+
+
+def _write(task: Task, split: str, held: Callable[[np.ndarray], np.ndarray], file: Path, listed: Path) -> None:
     keys, labels = [], []
 
     def images() -> Iterator[np.ndarray]:
@@ -95,5 +118,6 @@ def _read(task: Task, split: str, held: Callable[[np.ndarray], np.ndarray], fold
             labels.append(label)
             yield held(image)
 
-    pixels = write_pixels(folder / f"{split}.pixels", images())
-    return Images(pixels, np.asarray(labels, dtype=np.int64), keys)
+    shapes = write_pixels(file, images()).shapes
+    columns = {"key": keys, "label": np.asarray(labels, dtype=np.int64), "height": shapes[:, 0], "width": shapes[:, 1]}
+    write_parquet(listed, columns)

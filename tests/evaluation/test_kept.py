@@ -1,0 +1,78 @@
+"""Outputs are put back only if they were made from the same and are whole; else they are made anew."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nml.evaluation.kept import keep, restore
+
+MADE_FROM = {"method": {"learning_rate": 0.1}, "code": "abc", "fractions": [100]}
+
+
+@pytest.fixture
+def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Two outputs that were made and kept."""
+    monkeypatch.chdir(tmp_path)
+    files = [Path("results/cells/a/b/lp.parquet"), Path("results/cells/a/b/lp.meta.json")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"what is in {file.name}")
+    keep(files, MADE_FROM)
+    return files
+
+
+def delete(files: list[Path]) -> None:
+    for file in files:
+        file.unlink()
+
+
+def test_deleted_outputs_come_back_byte_for_byte(cell):
+    before = [file.read_bytes() for file in cell]
+    delete(cell)
+    assert restore(cell, MADE_FROM)
+    assert [file.read_bytes() for file in cell] == before
+    assert {path.name for path in Path("results/cells").rglob("*") if path.is_file()} == {file.name for file in cell}
+
+
+def test_what_is_kept_takes_no_room(cell):
+    assert all(file.stat().st_nlink == 2 for file in cell)
+
+
+@pytest.mark.parametrize("changes", [{"code": "other"}, {"method": {}}, {"fractions": [50, 100]}, {"more": 1}])
+def test_outputs_of_anything_else_are_not_put_back(cell, changes):
+    delete(cell)
+    assert not restore(cell, MADE_FROM | changes)
+    assert not any(file.exists() for file in cell)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_damaged_or_missing_copies_are_not_put_back(cell, place):
+    copy = Path("results/kept/cells/a/b") / cell[place].name
+    delete(cell)
+    copy.write_text("written over in place")
+    assert not restore(cell, MADE_FROM)
+    copy.unlink()
+    assert not restore(cell, MADE_FROM)
+
+
+def test_a_half_kept_output_is_not_put_back(cell, monkeypatch):
+    def dying(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nml.evaluation.kept.write_json", dying)
+    with pytest.raises(KeyboardInterrupt):
+        keep(cell, MADE_FROM)
+    assert not restore(cell, MADE_FROM)
+
+
+def test_without_hard_links_there_are_copies(cell, monkeypatch):
+    def refused(*arguments):
+        raise OSError("not here")
+
+    monkeypatch.setattr(os, "link", refused)
+    keep(cell, MADE_FROM)
+    before = [file.read_bytes() for file in cell]
+    delete(cell)
+    assert restore(cell, MADE_FROM)
+    assert [file.read_bytes() for file in cell] == before
