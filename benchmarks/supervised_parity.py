@@ -33,7 +33,9 @@ from nml.corpora.shards import decode_image, decode_label, read_samples
 from nml.grid import Noise
 from nml.noise.inject import inject_noise
 from nml.noise.materialise import materialise
-from nml.pretraining.engine import Run, build_model, train
+from nml.pretraining.engine import train
+from nml.pretraining.model import build_model
+from nml.pretraining.run import Run
 
 EPOCHS, BATCH, RATE, MOMENTUM, DECAY = 3, 128, 0.05, 0.9, 0.0001
 SIZE = 32

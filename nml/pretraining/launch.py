@@ -14,8 +14,8 @@ from nml.corpora.catalogue import open_corpus
 from nml.devices import limit_threads
 from nml.errors import UserError
 from nml.jobs import log_handlers
-from nml.pretraining.engine import Run
 from nml.pretraining.pretrain import pretrain
+from nml.pretraining.run import Run
 from nml.pretraining.world import World, joined
 
 logger = logging.getLogger("nml")

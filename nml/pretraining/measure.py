@@ -20,7 +20,10 @@ from nml.corpora.catalogue import Corpus, classes_file
 from nml.corpora.class_names import read_names
 from nml.devices import describe_device, limit_threads, peak_memory
 from nml.errors import UserError
-from nml.pretraining.engine import Run, State, begin, parallel, train_step
+from nml.pretraining.model import parallel
+from nml.pretraining.run import Run
+from nml.pretraining.state import State, begin
+from nml.pretraining.step import train_step
 from nml.pretraining.world import ALONE
 
 SECONDS = 5.0
@@ -62,7 +65,7 @@ def _measured(recipe: Recipe, name: str, num_classes: int, size: int, seconds: f
     corpus = Corpus("made up", {}, [f"class {label}" for label in range(num_classes)], [], ())
     run = Run(f"measuring {name}", corpus, Path(), recipe, name, 0, Path(), "")
     state = begin(run, ALONE)
-    model = parallel(run, state.model, ALONE).train()
+    model = parallel(recipe, state.model, ALONE).train()
     batch = _batch(run, size)
     _seconds_of(run, model, state, batch, WARM_UP_STEPS)
     one = _seconds_of(run, model, state, batch, 1)

@@ -10,7 +10,8 @@ from multiprocessing import get_context
 import torch
 
 from nml.pretraining import engine
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
+from nml.pretraining.run import Run
 
 KILLS = 10
 

@@ -14,8 +14,8 @@ from nml.corpora.index import index_corpus
 from nml.errors import UserError
 from nml.grid import Noise
 from nml.noise.inject import inject_noise
-from nml.pretraining.engine import Run
 from nml.pretraining.launch import launch
+from nml.pretraining.run import Run
 
 
 @pytest.fixture(scope="module")

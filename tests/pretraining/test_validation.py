@@ -14,9 +14,11 @@ from nml.errors import UserError
 from nml.pretraining import architectures, contrastive
 from nml.pretraining import validation as module
 from nml.pretraining.contrastive import classifier
-from nml.pretraining.engine import Run, build_model, train, validation_accuracy
+from nml.pretraining.engine import train
 from nml.pretraining.inputs import preprocessing_of, to_input
-from nml.pretraining.validation import ValidationData, accuracy
+from nml.pretraining.model import build_model
+from nml.pretraining.run import Run
+from nml.pretraining.validation import ValidationData, accuracy, validation_accuracy
 from nml.pretraining.world import World
 
 HOW = ImageTransform(size=32)
