@@ -7,6 +7,7 @@ recipe asks for: scale and augment, forward, loss, backward, clip, step. The two
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -65,9 +66,10 @@ def main() -> None:
             inject_noise(Path(folder, "index"), Noise.parse(noise), 0, Path(folder, noise))
             recipe = Recipe.model_validate(recipes[name])
             run = Run(name, corpus, Path(folder, noise), recipe, name, 0, Path(folder, "progress"), "")
-            data = TrainingData(corpus, run.noise_dir, run.objective.TARGET)
+            collate = partial(run.objective.collate, context_length=run.architecture.context_length)
+            data = TrainingData(corpus, run.noise_dir, run.objective.TARGET, collate=collate)
             sizes = even_batches(data.samples, recipe.batch_size)
-            batches = [(i, run.objective.collate(t, run.architecture)) for i, t in data.batches(sizes, 0)]
+            batches = list(data.batches(sizes, 0))
             seconds = [[bare_loop(run, batches), with_engine(run, data, sizes)] for _ in range(ROUNDS)]
             bare, ours = (statistics.median(column) for column in zip(*seconds, strict=True))
             ratios = sorted(b / a for a, b in seconds)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 
 import torch
 from torch import nn
@@ -83,6 +84,7 @@ def _training_data(run: Run) -> TrainingData:
         run.recipe.image_transform,
         run.max_corrupt_share,
         run.label,
+        partial(run.objective.collate, context_length=run.architecture.context_length),
     )
 
 
@@ -128,7 +130,7 @@ def _train_epoch(
         fetched = time.perf_counter()
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(run.recipe, state.epoch + (step + 1) / len(sizes), len(sizes))
-        train_step(run, model, state, images.to(world.device), targets, sizes[step], world)
+        train_step(run, model, state, world.send(images), world.send(targets), sizes[step], world)
         state.step, state.corrupt = step + 1, data.corrupt.count
         state.seconds += time.perf_counter() - started
         state.waited += fetched - started

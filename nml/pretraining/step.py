@@ -1,7 +1,5 @@
 """One optimiser step: from a batch as it was loaded to changed weights."""
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -15,11 +13,10 @@ from nml.pretraining.world import World
 
 
 def train_step(
-    run: Run, model: nn.Module, state: State, images: torch.Tensor, targets: list[Any], size: int, world: World
+    run: Run, model: nn.Module, state: State, images: torch.Tensor, targets: torch.Tensor, size: int, world: World
 ) -> None:
-    """Take one optimiser step on this process' part of a batch of `size` samples."""
+    """Take one optimiser step on this process' part of a batch of `size` samples, which lies on its device."""
     images = _training_input(run, images, state.draws)
-    targets = run.objective.collate(targets, run.architecture).to(images.device)
     images, targets = mix(images, targets, run.recipe, len(run.corpus.class_names), state.draws)
     if not run.recipe.channels_last:
         images = images.contiguous()

@@ -125,7 +125,7 @@ def accuracy(predict: Callable[[torch.Tensor], torch.Tensor], data: ValidationDa
     """
     right = torch.zeros((), dtype=torch.int64, device=world.device)
     for images, labels in data.batches(world):
-        right += (predict(images.to(world.device)) == labels.to(world.device)).sum()
+        right += (predict(world.send(images)) == world.send(labels)).sum()
     return world.add(right).item() / data.samples
 
 

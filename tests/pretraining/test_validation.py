@@ -177,7 +177,9 @@ def test_classes_are_the_nearest_prompts(corpus, recipe):
         found = classifier(model, corpus, architecture)(images)
         means = []
         for name in corpus.class_names:
-            tokens = contrastive.collate([template.format(name) for template in corpus.templates], architecture)
+            tokens = contrastive.collate(
+                [template.format(name) for template in corpus.templates], architecture.context_length
+            )
             means.append(model.encode_text(tokens, normalize=True).mean(dim=0))
         directions = torch.nn.functional.normalize(torch.stack(means), dim=1)
         expected = (model.encode_image(images, normalize=True) @ directions.T).argmax(dim=1)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -24,13 +25,14 @@ MICRO_BATCHES = (None, 3)
 def one_step(corpus: Corpus, noise_dir: Path, recipe: Recipe, world: World) -> tuple[list[str], dict]:
     """Return the targets that this process saw in an epoch, and the gradients of the first step."""
     run = Run("a run", corpus, noise_dir, recipe, recipe.architecture, 0, Path("none"), "code")
-    data = TrainingData(corpus, noise_dir, run.objective.TARGET)
+    collate = partial(run.objective.collate, context_length=run.architecture.context_length)
+    data = TrainingData(corpus, noise_dir, run.objective.TARGET, collate=collate)
     sizes = even_batches(data.samples, recipe.batch_size)
     batches = list(data.batches(sizes, 0, world))
     state = begin(run, world)
     train_step(run, parallel(recipe, state.model.eval(), world), state, *batches[0], sizes[0], world)
     gradients = {name: p.grad.contiguous() for name, p in state.model.named_parameters() if p.grad is not None}
-    return [str(target) for _, targets in batches for target in targets], gradients
+    return [str(target.tolist()) for _, targets in batches for target in targets], gradients
 
 
 def validated(corpus: Corpus, noise_dir: Path, recipe: Recipe, world: World) -> float:
