@@ -7,11 +7,17 @@ from copy import deepcopy
 
 import pytest
 import torch
-from timm.utils import ModelEmaV3
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from timm.utils import ModelEmaV3, dispatch_clip_grad
+from torch import nn
 
+from nml.config.recipes import Augmentation
 from nml.errors import UserError
 from nml.pretraining import engine
+from nml.pretraining.data import TrainingData
 from nml.pretraining.engine import train
+from nml.pretraining.model import build_model
 from nml.pretraining.resuming import checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -22,6 +28,36 @@ def test_an_easy_corpus_is_learned(run, objective):
     _, log = train(run(objective, noise="clean", epochs=12, batch_size=20))
     assert log[-1]["validation_accuracy"] >= 0.9, "three plain colours"
     assert log[-1]["loss"] < log[0]["loss"]
+
+
+def test_the_engine_takes_the_steps_of_a_plain_loop_of_timms_parts(run):
+    sgd = {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.05, "weight_decay": 0.01, "warmup_epochs": 0}
+    job = run(**sgd, augmentation=Augmentation(min_scale=1, flip=False))
+    kept, log = train(job)
+    data, recipe = TrainingData(job.corpus, job.noise_dir, "label", collate=torch.tensor), job.recipe
+    model = build_model(recipe, job.recipe_name, 3, job.seed).train()
+    optimizer = create_optimizer_v2(model, opt="momentum", lr=0.05, momentum=0.9, weight_decay=0.01)
+    schedule, _ = create_scheduler_v2(
+        optimizer, sched="cosine", num_epochs=3, warmup_epochs=0, min_lr=0, step_on_epochs=False, updates_per_epoch=4
+    )
+    losses = []
+    for update in range(12):
+        if update % 4 == 0:
+            batches = data.batches([15] * 4, job.epoch_seed(update // 4))
+        images, labels = next(batches)
+        # timm sets the learning rate after a step, and ours is that of the step's end.
+        schedule.step_update(update + 1)
+        loss = nn.functional.cross_entropy(model((images / 255 - 0.5) / 0.5), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        dispatch_clip_grad(model.parameters(), recipe.gradient_clip)
+        optimizer.step()
+        losses.append(loss.item())
+    assert [row["loss"] for row in log] == pytest.approx(
+        [sum(losses[epoch : epoch + 4]) / 4 for epoch in (0, 4, 8)], 1e-3
+    )
+    for name, tensor in kept.state_dict().items():
+        torch.testing.assert_close(tensor, model.state_dict()[name], rtol=1e-4, atol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(run, monkeypatch):
