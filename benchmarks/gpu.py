@@ -22,8 +22,9 @@ from nml.devices import describe_device, limit_threads
 from nml.grid import Noise
 from nml.noise.inject import inject_noise
 from nml.pretraining import architectures
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
 from nml.pretraining.measure import measure
+from nml.pretraining.run import Run
 
 SHIPPED = ("resnet50-torchvision-v1", "clip-vit-b16")
 CLASSES = 100

@@ -22,7 +22,8 @@ from nml.grid import Noise
 from nml.noise.inject import inject_noise
 from nml.noise.materialise import materialise
 from nml.pretraining.architectures import clip_mini
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
+from nml.pretraining.run import Run
 
 EPOCHS, BATCH, RATE, DECAY, SEEDS = 3, 128, 0.001, 0.1, (0, 1, 2)
 RECIPE = Recipe(

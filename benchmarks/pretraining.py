@@ -7,6 +7,7 @@ recipe asks for: scale and augment, forward, loss, backward, clip, step. The two
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,6 +23,8 @@ from nml.pretraining import engine
 from nml.pretraining.data import TrainingData
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.images import augment, normalise
+from nml.pretraining.run import Run
+from nml.pretraining.state import begin
 from nml.pretraining.watching import Watcher
 from nml.pretraining.world import ALONE
 from nml.progress import Progress
@@ -30,16 +33,10 @@ ROUNDS = 5
 NOISE = {"resnet-mini": "symmetric-20", "clip-mini": "swap-20"}
 
 
-def fresh(run: engine.Run) -> engine.State:
-    """Return a training at its start."""
-    model = engine.build_model(run.recipe, run.recipe_name, len(run.corpus.class_names), run.seed)
-    model = model.to(memory_format=torch.channels_last).train()
-    return engine.State(model, engine.make_optimizer(model, run.recipe), torch.zeros(2))
-
-
-def bare_loop(run: engine.Run, batches: list) -> float:
+def bare_loop(run: Run, batches: list) -> float:
     """Train on batches that are in memory; return the seconds."""
-    state, generator = fresh(run), torch.Generator().manual_seed(0)
+    state, generator = begin(run, ALONE), torch.Generator().manual_seed(0)
+    state.model.train()
     started = time.perf_counter()
     for images, targets in batches:
         images = augment(normalise(images, run.architecture.image_size), run.recipe.augmentation, generator)
@@ -51,9 +48,9 @@ def bare_loop(run: engine.Run, batches: list) -> float:
     return time.perf_counter() - started
 
 
-def with_engine(run: engine.Run, data: TrainingData, sizes: list[int]) -> float:
+def with_engine(run: Run, data: TrainingData, sizes: list[int]) -> float:
     """Train an epoch with the engine; return the seconds."""
-    state = fresh(run)
+    state = begin(run, ALONE)
     started = time.perf_counter()
     engine._train_epoch(run, data, state.model, state, sizes, ALONE, Progress("epoch", len(sizes)), Watcher())
     return time.perf_counter() - started
@@ -68,10 +65,11 @@ def main() -> None:
         for name, noise in NOISE.items():
             inject_noise(Path(folder, "index"), Noise.parse(noise), 0, Path(folder, noise))
             recipe = Recipe.model_validate(recipes[name])
-            run = engine.Run(name, corpus, Path(folder, noise), recipe, name, 0, Path(folder, "progress"), "")
-            data = TrainingData(corpus, run.noise_dir, run.objective.TARGET)
+            run = Run(name, corpus, Path(folder, noise), recipe, name, 0, Path(folder, "progress"), "")
+            collate = partial(run.objective.collate, context_length=run.architecture.context_length)
+            data = TrainingData(corpus, run.noise_dir, run.objective.TARGET, collate=collate)
             sizes = even_batches(data.samples, recipe.batch_size)
-            batches = [(i, run.objective.collate(t, run.architecture)) for i, t in data.batches(sizes, 0)]
+            batches = list(data.batches(sizes, 0))
             seconds = [[bare_loop(run, batches), with_engine(run, data, sizes)] for _ in range(ROUNDS)]
             bare, ours = (statistics.median(column) for column in zip(*seconds, strict=True))
             ratios = sorted(b / a for a, b in seconds)

@@ -19,7 +19,7 @@ rule fetch_task:
         "../workflow_scripts/fetch_task.py"
 
 
-# One job for all tasks: drawing one takes less time than starting Python.
+# One job for all tasks: drawing one takes less time than starting Python. What cannot be drawn says so in its picture.
 rule draw_tasks:
     input:
         [ancient(data_marker(task)) for task in data_sets_of(CONFIG)],

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from nml.jobs import job
-from nml.tasks.pictures import draw_task
-from nml.tasks.task import open_task
+from nml.tasks.pictures import draw_tasks
 
 with job(snakemake):
-    for task, file in zip(snakemake.params.tasks, snakemake.output.png, strict=True):
-        draw_task(open_task(task), Path(file))
+    draw_tasks(zip(snakemake.params.tasks, map(Path, snakemake.output.png), strict=True))

@@ -6,8 +6,8 @@ from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
 from nml.jobs import job
-from nml.pretraining.engine import Run
 from nml.pretraining.launch import launch
+from nml.pretraining.run import Run
 
 # The loader's workers import this file.
 if __name__ == "__main__":

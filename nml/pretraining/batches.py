@@ -21,10 +21,13 @@ class Decoded(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images uint8 [B, 3, H, W], B targets, and what was said of each corrupt view: again for each view of an image."""
+    """Images uint8 [B, 3, H, W], B targets, and what was said of each corrupt view: again for each view of an image.
+
+    The targets are a list, or what it is collated to.
+    """
 
     images: torch.Tensor
-    targets: list[Any]
+    targets: Any
     corrupt: list[str]
 
 

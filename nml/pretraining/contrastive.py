@@ -30,9 +30,9 @@ def _tokens(caption: str, context_length: int) -> torch.Tensor:
     return _tokenizer(caption, context_length=context_length)[0]
 
 
-def collate(targets: list[Any], architecture: Architecture) -> torch.Tensor:
+def collate(targets: list[Any], context_length: int | None) -> torch.Tensor:
     """Return captions as int64 tokens [B, context length]."""
-    return torch.stack([_tokens(caption, architecture.context_length) for caption in targets])
+    return torch.stack([_tokens(caption, context_length) for caption in targets])
 
 
 def loss(
@@ -124,7 +124,7 @@ def classifier(model: nn.Module, corpus: Corpus, architecture: Architecture) -> 
     A class is embedded as the mean of its prompts, one a template.
     """
     prompts = [template.format(name) for name in corpus.class_names for template in corpus.templates]
-    tokens = collate(prompts, architecture).to(next(model.parameters()).device)
+    tokens = collate(prompts, architecture.context_length).to(next(model.parameters()).device)
     embedded = torch.cat([model.encode_text(part, normalize=True) for part in tokens.split(256)])
     classes = F.normalize(embedded.view(len(corpus.class_names), len(corpus.templates), -1).mean(dim=1), dim=-1)
     return lambda images: (model.encode_image(images) @ classes.T).argmax(dim=1)

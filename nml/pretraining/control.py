@@ -17,9 +17,9 @@ from nml.corpora.shards import CorruptImage, decode_image, read_range, read_samp
 from nml.grid import Encoder
 from nml.pretraining import architectures
 from nml.pretraining.encoder_files import write_encoder
-from nml.pretraining.engine import build_model
 from nml.pretraining.epoch_plan import share_of
 from nml.pretraining.inputs import input_transform, preprocessing_of
+from nml.pretraining.model import build_model
 from nml.seeds import derive_seed
 
 # Images that the batch norms take their statistics from.

@@ -1,7 +1,7 @@
 """Streams of training samples: shards in a fresh order each epoch, with the noise overlay laid over them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from nml.config.transforms import ImageTransform
 from nml.corpora.catalogue import Corpus, Shard
 from nml.corpora.shards import CorruptImage, decode_caption, decode_label, open_image
 from nml.corpora.verify import require_unchanged
+from nml.devices import choose_device
 from nml.errors import UserError
 from nml.noise.noisy_samples import read_noisy_range
 from nml.pretraining.batches import Batch, Change, Decoded, assemble
@@ -28,6 +29,8 @@ from nml.seeds import derive_seed
 
 # Encoded samples held for shuffling by all workers of a process together: half a gigabyte of photographs.
 SHUFFLE_BUFFER = 5000
+Collate = Callable[[list[Any]], Any]
+
 # A corpus whose decoded images take no more than this is read and decoded once.
 HELD_BYTES = 2**28
 
@@ -45,6 +48,7 @@ class TrainingData:
     how : changes to each image; None leaves images as they are, all of one size
     max_corrupt_share : of an epoch's images, that may be corrupt
     label : of the run, for the log
+    collate : what makes one tensor of the targets of a batch, where images are decoded; without it they stay a list
 
     Attributes
     ----------
@@ -67,9 +71,10 @@ class TrainingData:
         how: ImageTransform | None = None,
         max_corrupt_share: float = 0.0,
         label: str = "",
+        collate: Collate = list,
     ) -> None:
         self.corpus, self.noise_dir, self.target, self.workers = corpus, noise_dir, target, workers
-        self.repeats, self.how = repeats, how
+        self.repeats, self.how, self.collate = repeats, how, collate
         manifest = read_json(noise_dir / "manifest.json")
         self.samples: int = manifest["samples"]
         self.overlays: dict[str, str] = manifest["overlay"]
@@ -81,8 +86,8 @@ class TrainingData:
 
     def batches(
         self, sizes: list[int], seed: int, world: World = ALONE, first_step: int = 0
-    ) -> Iterator[tuple[torch.Tensor, list[Any]]]:
-        """Yield this process' part of each batch of an epoch: uint8 images [b, 3, H, W] and b targets.
+    ) -> Iterator[tuple[torch.Tensor, Any]]:
+        """Yield this process' part of each batch of an epoch: uint8 images [b, 3, H, W] and b targets, collated.
 
         Parameters
         ----------
@@ -120,7 +125,7 @@ class TrainingData:
         for step in range(first_step, len(sizes)):
             before = sum(share_of(sizes[step], rank, world.size) for rank in range(world.rank))
             begin = begins[step] + before
-            yield assemble(order[begin : begin + share_of(sizes[step], world.rank, world.size)], change)
+            yield self.batch(order[begin : begin + share_of(sizes[step], world.rank, world.size)], change)
 
     def read(self, shard: Shard, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the raw samples `start` to `stop` of a shard, without the last, each with its key in the index."""
@@ -141,6 +146,11 @@ class TrainingData:
         if self.target == "label":
             return decode_label(sample, len(self.corpus.class_names))
         return decode_caption(sample, self.corpus.empty_captions)
+
+    def batch(self, views: Iterable[tuple[Decoded, int]], change: Change) -> Batch:
+        """Return the batch of some views, with collated targets."""
+        batch = assemble(views, change)
+        return batch._replace(targets=self.collate(batch.targets))
 
     def change(self, seed: int) -> Change:
         """Return what changes the images of an epoch: by its seed, the sample's key and the number of the view.
@@ -174,7 +184,7 @@ class Stream(IterableDataset):
         decoded, change = self._decoded(views), self.data.change(self.seed)
         for step, share in shares.items():
             if step >= self.first_step:
-                yield assemble(islice(decoded, share), change)
+                yield self.data.batch(islice(decoded, share), change)
 
     def _shuffled(self, worker: int, workers: int) -> Iterator[tuple[dict[str, Any], int]]:
         """Yield the raw samples of a worker, each with the numbers of its views."""
@@ -216,12 +226,16 @@ class _PassingErrors(IterableDataset):
 
 
 def loaded(stream: IterableDataset, workers: int) -> Iterator[Any]:
-    """Yield the items of a stream, read by some processes, or by this one; raise the errors for users in it."""
+    """Yield the items of a stream, read by some processes, or by this one; raise the errors for users in it.
+
+    What other processes read is put where a GPU can fetch it by itself (pinned memory), if there is one.
+    """
     if not workers:
         yield from stream
         return
     # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
-    for item in DataLoader(_PassingErrors(stream), None, num_workers=workers, multiprocessing_context="spawn"):
+    options = {"multiprocessing_context": "spawn", "pin_memory": choose_device().type == "cuda"}
+    for item in DataLoader(_PassingErrors(stream), None, num_workers=workers, **options):
         if isinstance(item, UserError):
             raise item
         yield item

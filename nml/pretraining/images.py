@@ -30,7 +30,7 @@ def augment(images: torch.Tensor, change: Augmentation, generator: torch.Generat
     All numbers come from `generator` (on the CPU), so that an epoch repeats exactly.
     """
     count, device = len(images), images.device
-    draw = torch.rand(10, count, 1, 1, 1, generator=generator).to(device)
+    draw = torch.rand(10, count, 1, 1, 1, generator=generator).to(device, non_blocking=True)
     images = _warp(images, change, draw[:5, :, 0, 0, 0])
     grey = images.mean(dim=1, keepdim=True)
     images = torch.where(draw[5] < change.grayscale, grey, images)

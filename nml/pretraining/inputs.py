@@ -53,7 +53,9 @@ def to_input(images: torch.Tensor, preprocessing: dict[str, Any]) -> torch.Tenso
 
 def standardise(images: torch.Tensor, mean: Iterable[float], std: Iterable[float]) -> torch.Tensor:
     """Turn uint8 [B, 3, H, W] into float32: values of 0 to 1, less the mean and over the standard deviation."""
-    means, stds = (torch.tensor([*values], device=images.device).mul_(255).view(3, 1, 1) for values in (mean, std))
+    means, stds = (torch.tensor([*values]).mul_(255).view(3, 1, 1) for values in (mean, std))
+    # A copy that blocks would wait until the GPU has done all that was asked of it before.
+    means, stds = (values.to(images.device, non_blocking=True) for values in (means, stds))
     return images.float().sub_(means).div_(stds).contiguous(memory_format=torch.channels_last)
 
 

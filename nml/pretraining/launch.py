@@ -1,6 +1,7 @@
 """Training in one process, or in as many as there are GPUs, which `torchrun` starts on one machine or several."""
 
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from nml.corpora.catalogue import open_corpus
 from nml.devices import limit_threads
 from nml.errors import UserError
 from nml.jobs import log_handlers
-from nml.pretraining.engine import Run
 from nml.pretraining.pretrain import pretrain
+from nml.pretraining.run import Run
 from nml.pretraining.world import World, joined
 
 logger = logging.getLogger("nml")
@@ -67,7 +68,9 @@ def launch(
 
 def _torchrun(processes: int, nodes: int, starter: str) -> list[str]:
     """Return the command that starts some processes on each node."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    # Without a folder for logs of its own, it would leave an empty one among the machine's temporary files.
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--log-dir", os.devnull]
+    torchrun += ["--nproc-per-node", str(processes)]
     if nodes == 1:
         return [*torchrun, "--standalone"]
     # The nodes find each other through this one, which runs the job's script and so is the first.

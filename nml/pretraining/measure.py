@@ -20,7 +20,10 @@ from nml.corpora.catalogue import Corpus, classes_file
 from nml.corpora.class_names import read_names
 from nml.devices import describe_device, limit_threads, peak_memory
 from nml.errors import UserError
-from nml.pretraining.engine import Run, State, begin, parallel, train_step
+from nml.pretraining.model import parallel
+from nml.pretraining.run import Run
+from nml.pretraining.state import State, begin
+from nml.pretraining.step import train_step
 from nml.pretraining.world import ALONE
 
 SECONDS = 5.0
@@ -62,7 +65,7 @@ def _measured(recipe: Recipe, name: str, num_classes: int, size: int, seconds: f
     corpus = Corpus("made up", {}, [f"class {label}" for label in range(num_classes)], [], ())
     run = Run(f"measuring {name}", corpus, Path(), recipe, name, 0, Path(), "")
     state = begin(run, ALONE)
-    model = parallel(run, state.model, ALONE).train()
+    model = parallel(recipe, state.model, ALONE).train()
     batch = _batch(run, size)
     _seconds_of(run, model, state, batch, WARM_UP_STEPS)
     one = _seconds_of(run, model, state, batch, 1)
@@ -70,22 +73,24 @@ def _measured(recipe: Recipe, name: str, num_classes: int, size: int, seconds: f
     return {"steps": steps, "images_per_second": steps * size / _seconds_of(run, model, state, batch, steps)}
 
 
-def _batch(run: Run, size: int) -> tuple[torch.Tensor, list[Any]]:
-    """Return noise as images, uint8 [size, 3, side, side], and targets of the recipe's kind."""
+def _batch(run: Run, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return noise as images, uint8 [size, 3, side, side], and targets of the recipe's kind, on the device."""
     side = run.architecture.image_size
     images = torch.randint(0, 256, (size, 3, side, side), dtype=torch.uint8)
     if run.objective.TARGET == "label":
-        return images, [number % len(run.corpus.class_names) for number in range(size)]
-    return images, [f"a picture of the thing with number {number}" for number in range(size)]
+        targets: list[Any] = [number % len(run.corpus.class_names) for number in range(size)]
+    else:
+        targets = [f"a picture of the thing with number {number}" for number in range(size)]
+    return ALONE.send(images), ALONE.send(run.objective.collate(targets, run.architecture.context_length))
 
 
 def _seconds_of(
-    run: Run, model: torch.nn.Module, state: State, batch: tuple[torch.Tensor, list[Any]], steps: int
+    run: Run, model: torch.nn.Module, state: State, batch: tuple[torch.Tensor, torch.Tensor], steps: int
 ) -> float:
     images, targets = batch
     started = time.perf_counter()
     for _ in range(steps):
-        train_step(run, model, state, images.to(ALONE.device), targets, len(images), ALONE)
+        train_step(run, model, state, images, targets, len(images), ALONE)
     # Reading a number waits for all that is under way on a GPU.
     state.sums.tolist()
     return time.perf_counter() - started

@@ -6,7 +6,8 @@ from pathlib import Path
 from nml.artifacts import read_json
 from nml.devices import describe_device
 from nml.pretraining.encoder_files import write_encoder
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
+from nml.pretraining.run import Run
 from nml.pretraining.training_log import write_log
 from nml.pretraining.world import ALONE, World
 

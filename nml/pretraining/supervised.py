@@ -17,8 +17,8 @@ from nml.pretraining.world import World
 TARGET = "label"
 
 
-def collate(targets: list[Any], architecture: Architecture) -> torch.Tensor:
-    """Return labels as int64 [B]."""
+def collate(targets: list[Any], context_length: int | None) -> torch.Tensor:
+    """Return labels as int64 [B]; they have no context."""
     return torch.tensor(targets)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import IterableDataset
 
 from nml.config.transforms import ImageTransform
@@ -18,6 +19,8 @@ from nml.pretraining.data import HELD_BYTES, loaded, this_worker
 from nml.pretraining.epoch_plan import steps_of, stretches
 from nml.pretraining.evaluation_transform import EvaluationTransform, evaluation_transform
 from nml.pretraining.images import stack_images
+from nml.pretraining.inputs import preprocessing_of, to_input
+from nml.pretraining.run import Run
 from nml.pretraining.world import ALONE, World
 
 BATCH_SIZE = 256
@@ -122,5 +125,15 @@ def accuracy(predict: Callable[[torch.Tensor], torch.Tensor], data: ValidationDa
     """
     right = torch.zeros((), dtype=torch.int64, device=world.device)
     for images, labels in data.batches(world):
-        right += (predict(images.to(world.device)) == labels.to(world.device)).sum()
+        right += (predict(world.send(images)) == world.send(labels)).sum()
     return world.add(right).item() / data.samples
+
+
+@torch.inference_mode()
+def validation_accuracy(run: Run, model: nn.Module, validation: ValidationData, world: World = ALONE) -> float:
+    """Return the accuracy on clean validation images, split over the processes; all of them must call it."""
+    # Batch norms count on every process, and the first one's model is what is kept.
+    world.share_first(model.buffers())
+    classes_of = run.objective.classifier(model.eval(), run.validation_corpus, run.architecture)
+    preprocessing = preprocessing_of(run.recipe)
+    return accuracy(lambda images: classes_of(to_input(images, preprocessing)), validation, world)

@@ -27,6 +27,10 @@ class World:
         device = choose_device()
         return torch.device("cuda", self.local_rank) if device.type == "cuda" else device
 
+    def send(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor on this process' device; out of pinned memory it is copied while other work goes on."""
+        return tensor.to(self.device, non_blocking=True)
+
     def add(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes."""
         if self.size > 1:

@@ -1,6 +1,9 @@
 """A picture of a task: some images of its training split with their classes, and how many samples each class has."""
 
 import io
+import logging
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
@@ -11,8 +14,11 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageOps
 
 from nml.artifacts import atomic_path
+from nml.errors import UserError
 from nml.seeds import hash_keys
-from nml.tasks.task import Task, list_split, read_rows
+from nml.tasks.task import Task, list_split, open_task, read_rows
+
+logger = logging.getLogger("nml")
 
 COLUMNS, ROWS = 10, 4
 SIDE, GAP, NAME = 64, 5, 14
@@ -20,7 +26,9 @@ SIDE, GAP, NAME = 64, 5, 14
 LETTERS = 10
 NAMED_BARS = 12
 """Up to so many classes, each bar has its name."""
-BAR_COLOUR = "#0072B2"
+BAR_COLOUR, ERROR_COLOUR = "#0072B2", "#B00020"
+LINE = 130
+"""Letters of a line of what is wrong with a task."""
 SIZE = (7.2, 2.5)
 SHEET, HISTOGRAM, NAMED_HISTOGRAM = (0.005, 0.0, 0.62, 0.9), (0.7, 0.18, 0.29, 0.68), (0.77, 0.18, 0.22, 0.68)
 """Width and height in inches, and left, bottom, width and height of the parts as shares of them."""
@@ -31,6 +39,20 @@ RC = {
     "axes.linewidth": 0.6,
     "savefig.dpi": 150,
 }
+
+
+def draw_tasks(files: Iterable[tuple[str, Path]]) -> None:
+    """Draw each task, by its name, into its file; in the place of a damaged one stands what is wrong with it.
+
+    That is logged as an error too. So one damaged image holds up neither the other pictures nor the report.
+    """
+    for name, file in files:
+        try:
+            draw_task(open_task(name), file)
+        except UserError as error:
+            said = f"{error}\nOnce it is mended, draw the tasks again: snakemake --forcerun draw_tasks"
+            logger.error("the task '%s' cannot be drawn: %s", name, said)
+            _draw_error(name, said, file)
 
 
 def draw_task(task: Task, file: Path) -> None:
@@ -50,6 +72,15 @@ def draw_task(task: Task, file: Path) -> None:
         figure.text(0.99, 0.95, _facts(counts), ha="right", va="center")
         _draw_sheet(figure.add_axes(SHEET), task, sample_rows(labels, keys), labels)
         _draw_histogram(figure.add_axes(NAMED_HISTOGRAM if named else HISTOGRAM), counts, task.class_names)
+        _save(figure, file)
+
+
+def _draw_error(name: str, said: str, file: Path) -> None:
+    lines = [line for paragraph in said.splitlines() for line in textwrap.wrap(paragraph, LINE)]
+    with matplotlib.rc_context(RC):
+        figure = Figure(figsize=SIZE)
+        figure.text(0.01, 0.95, f"{name}: cannot be drawn", fontsize=8, weight="bold", va="center", color=ERROR_COLOUR)
+        figure.text(0.01, 0.86, "\n".join(lines), va="top", color=ERROR_COLOUR, parse_math=False)
         _save(figure, file)
 
 

@@ -22,7 +22,7 @@ from nml.errors import UserError
 from nml.grid import Encoder, Noise, encoder_dir
 from nml.pretraining.control import calibrate, initialise
 from nml.pretraining.encoder_files import write_encoder
-from nml.pretraining.engine import build_model
+from nml.pretraining.model import build_model
 
 CORPUS = "emoji"
 # Another memory layout of the weights gives sums in another order.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nml.config.recipes import Augmentation, Recipe
@@ -13,6 +14,7 @@ from nml.corpora.catalogue import Corpus, Shard
 from nml.corpora.index import index_corpus
 from nml.grid import Noise
 from nml.noise.inject import inject_noise
+from nml.pretraining.run import Run
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 220)}
 
@@ -66,6 +68,27 @@ def recipe():
         return Recipe(**(fixed | values | changes))
 
     return make
+
+
+@pytest.fixture
+def run(corpus, noise_dirs, recipe, tmp_path):
+    """Return a function that makes a short run of an objective, with any value of its recipe changed."""
+
+    def make(objective: str = "supervised", noise: str | None = None, **changes) -> Run:
+        made = recipe(objective, **changes)
+        folder = noise_dirs[noise or {"supervised": "symmetric-20", "contrastive": "swap-20"}[objective]]
+        return Run("a run", corpus, folder, made, made.architecture, 0, tmp_path / "progress", "code")
+
+    return make
+
+
+@pytest.fixture
+def one_thread():
+    """Let PyTorch compute with one thread, for sums that come out the same."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def photograph(number: int, label: int) -> tuple[str, bytes]:

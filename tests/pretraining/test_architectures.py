@@ -67,7 +67,9 @@ def test_open_clip_features_are_the_embedding_as_it_is(images):
 def test_captions_are_tokenised_as_open_clip_does_for_the_model():
     architecture = architectures.load("open_clip/RN50")
     captions = ["a photo of a dog", "one " * 100]
-    assert torch.equal(contrastive.collate(captions, architecture), open_clip.get_tokenizer("RN50")(captions))
+    assert torch.equal(
+        contrastive.collate(captions, architecture.context_length), open_clip.get_tokenizer("RN50")(captions)
+    )
 
 
 def test_the_model_s_own_configuration_gives_the_size():

@@ -11,8 +11,8 @@ from nml.grid import Encoder, Noise
 from nml.pretraining import architectures, control
 from nml.pretraining.checkpoints import load_tensors
 from nml.pretraining.control import calibrate, initialise
-from nml.pretraining.engine import build_model
 from nml.pretraining.images import normalise
+from nml.pretraining.model import build_model
 
 
 @pytest.mark.parametrize("objective", ["supervised", "contrastive"])

@@ -1,5 +1,6 @@
 """Every sample once per epoch, in an order that the seed alone decides, under the noise overlay."""
 
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -121,10 +122,24 @@ def test_a_shard_that_changed_since_it_was_indexed_is_not_trained_on(corpus, noi
         TrainingData(corpus, tmp_path / "noise", "label")
 
 
-def streamed(corpus, noise_dir, monkeypatch, workers: int = 0) -> TrainingData:
+def streamed(corpus, noise_dir, monkeypatch, workers: int = 0, **others) -> TrainingData:
     monkeypatch.setattr(data_module, "HELD_BYTES", 0)
     monkeypatch.setattr(data_module, "SHUFFLE_BUFFER", 8)
-    return TrainingData(corpus, noise_dir, "caption", workers=workers)
+    return TrainingData(corpus, noise_dir, "caption", workers=workers, **others)
+
+
+def lengths_and_process(captions: list[str]) -> torch.Tensor:
+    return torch.tensor([[len(caption), os.getpid()] for caption in captions])
+
+
+def test_targets_are_collated_where_images_are_decoded(corpus, noise_dirs, monkeypatch):
+    data = streamed(corpus, noise_dirs["clean"], monkeypatch, workers=1, collate=lengths_and_process)
+    batches = [targets for _, targets in data.batches([30, 30], 0)]
+    plain = captions_of_epoch(TrainingData(corpus, noise_dirs["clean"], "caption"), 0)
+    assert [batch.shape for batch in batches] == [(30, 2), (30, 2)]
+    lengths, processes = torch.cat(batches).T.tolist()
+    assert sorted(lengths) == sorted(map(len, plain))
+    assert len(set(processes)) == 1 and os.getpid() not in processes
 
 
 @pytest.mark.parametrize("hold", [True, False])

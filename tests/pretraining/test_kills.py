@@ -11,7 +11,8 @@ from multiprocessing.synchronize import Semaphore
 import torch
 
 from nml.pretraining import engine
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
+from nml.pretraining.run import Run
 
 KILLS = 10
 

@@ -14,8 +14,8 @@ from nml.corpora.index import index_corpus
 from nml.errors import UserError
 from nml.grid import Noise
 from nml.noise.inject import inject_noise
-from nml.pretraining.engine import Run
 from nml.pretraining.launch import launch
+from nml.pretraining.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,12 @@ def run(emoji_noise, recipe, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def of_two_processes(run, tmp_path_factory):
-    """A folder with the encoder and the log that two processes of one machine leave."""
+    """A folder with the encoder, the log, and the temporary files that two processes of one machine leave."""
     root = tmp_path_factory.mktemp("of-two")
-    launch(run, root / "encoder", threads=2, processes=2, log=root / "job.log")
+    (root / "temporary").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(root / "temporary"))
+        launch(run, root / "encoder", threads=2, processes=2, log=root / "job.log")
     return root
 
 
@@ -48,6 +51,10 @@ def test_two_processes_leave_one_encoder_and_one_log(of_two_processes, run):
     assert all(tensor.isfinite().all() for tensor in load_file(of_two_processes / "encoder/model.safetensors").values())
     assert (of_two_processes / "job.log").read_text().count("an encoder  epoch 1: loss") == 1
     assert not run.progress_dir.exists()
+
+
+def test_several_processes_leave_no_temporary_files(of_two_processes):
+    assert list((of_two_processes / "temporary").iterdir()) == []
 
 
 def test_what_fails_in_a_process_is_said(emoji_noise, recipe, tmp_path, caplog):

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nml.pretraining import engine
-from nml.pretraining.engine import build_model
 from nml.pretraining.micro_batches import count_parts
+from nml.pretraining.model import build_model
+from nml.pretraining.run import OBJECTIVES
+from nml.pretraining.step import _backward
 from nml.pretraining.world import ALONE, World
 
 
@@ -19,8 +20,8 @@ def gradients(recipe, changes, training: bool = False):
     high, shape = (3, (10,)) if recipe.objective == "supervised" else (49408, (10, 24))
     targets = torch.randint(high, shape, generator=generator)
     made = recipe.model_copy(update=changes)
-    run = SimpleNamespace(recipe=made, objective=engine.OBJECTIVES[made.objective])
-    loss, right = engine._backward(run, model, images, targets, 10, ALONE)
+    run = SimpleNamespace(recipe=made, objective=OBJECTIVES[made.objective])
+    loss, right = _backward(run, model, images, targets, 10, ALONE)
     found = {name: parameter.grad for name, parameter in model.named_parameters()}
     return loss.detach(), right, found, dict(model.named_buffers())
 

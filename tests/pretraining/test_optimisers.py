@@ -4,7 +4,7 @@ import pytest
 import timm.optim
 import torch
 
-from nml.pretraining import engine
+from nml.pretraining.model import build_model
 from nml.pretraining.optimisers import make_optimizer
 
 
@@ -25,7 +25,7 @@ def take_steps(net, optimizer, clip: float | None = None) -> list[torch.Tensor]:
 
 
 def test_norms_and_biases_are_not_decayed(recipe):
-    net = engine.build_model(recipe(), "resnet-mini", 3, seed=0)
+    net = build_model(recipe(), "resnet-mini", 3, seed=0)
     decayed, plain = make_optimizer(net, recipe(weight_decay=0.3)).param_groups
     assert decayed["weight_decay"] == 0.3 and plain["weight_decay"] == 0
     assert all(p.ndim > 1 for p in decayed["params"]) and all(p.ndim <= 1 for p in plain["params"])

@@ -20,9 +20,10 @@ from nml.pretraining.batches import Decoded, assemble
 from nml.pretraining.checkpoints import load_tensors
 from nml.pretraining.control import initialise
 from nml.pretraining.data import TrainingData
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.pretrain import pretrain
+from nml.pretraining.run import Run
 from nml.pretraining.world import ALONE, World
 
 HOW = ImageTransform(size=32, crop_scale=(0.5, 1.0), rand_augment="rand-m5-n1")

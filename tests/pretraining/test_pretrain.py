@@ -5,8 +5,8 @@ import json
 
 from nml.artifacts import sha256_file
 from nml.devices import describe_device
-from nml.pretraining.engine import Run
 from nml.pretraining.pretrain import pretrain
+from nml.pretraining.run import Run
 
 
 def test_a_finished_run_leaves_the_encoder_and_no_progress(corpus, noise_dirs, recipe, tmp_path):

@@ -5,15 +5,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+from timm.data import ImageDataset, create_loader
 
 from nml.config.transforms import ImageTransform
 from nml.corpora.catalogue import Shard
+from nml.corpora.shards import read_samples
 from nml.errors import UserError
 from nml.pretraining import architectures, contrastive
 from nml.pretraining import validation as module
 from nml.pretraining.contrastive import classifier
-from nml.pretraining.engine import Run, build_model, train, validation_accuracy
-from nml.pretraining.validation import ValidationData, accuracy
+from nml.pretraining.engine import train
+from nml.pretraining.inputs import preprocessing_of, to_input
+from nml.pretraining.model import build_model
+from nml.pretraining.run import Run
+from nml.pretraining.validation import ValidationData, accuracy, validation_accuracy
 from nml.pretraining.world import World
 
 HOW = ImageTransform(size=32)
@@ -26,10 +31,10 @@ def photos(photographs):
 
 @pytest.fixture
 def streamed(monkeypatch):
-    def make(corpus, workers=0):
+    def make(corpus, workers=0, how=HOW):
         with monkeypatch.context() as patch:
             patch.setattr(module, "HELD_BYTES", 0)
-            return ValidationData(corpus, HOW, workers)
+            return ValidationData(corpus, how, workers)
 
     monkeypatch.setattr(module, "BATCH_SIZE", 7)
     return make
@@ -119,6 +124,41 @@ def test_accuracy_counts_every_image_once(photos, streamed):
     assert sum(calls) == 30
 
 
+def by_class(samples, folder):
+    """Write the images of raw samples, as they are stored, into a folder for each class; return it."""
+    for sample in samples:
+        suffix = next(name for name in sample if name in ("jpg", "png"))
+        path = folder / sample["cls"].decode() / f"{sample['__key__']}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sample[suffix])
+    return folder
+
+
+def test_timms_own_loader_finds_the_same_logits_and_accuracy(photographs, recipe, streamed, tmp_path):
+    how = ImageTransform(size=32, test_size=40, test_crop=0.875)
+    corpus, noise_dir = photographs()
+    made = recipe(architecture="timm/test_resnet", image_transform=how, epochs=2)
+    run = Run("a run", corpus, noise_dir, made, "x", 0, tmp_path / "progress", "code")
+    model, log = train(run)
+
+    samples = read_samples([shard.path for shard in corpus.shards["validation"]])
+    timms = create_loader(
+        ImageDataset(str(by_class(samples, tmp_path / "images"))),
+        (3, 40, 40), batch_size=7, num_workers=0, use_prefetcher=False, persistent_workers=False,
+        crop_pct=how.test_crop, interpolation=how.interpolation, mean=how.mean, std=how.std,
+    )  # fmt: skip
+    preprocessing = preprocessing_of(made)
+    with torch.inference_mode():
+        theirs, their_labels = joined((model(images), labels) for images, labels in timms)
+        batches = streamed(corpus, how=how).batches()
+        ours, labels = joined((model(to_input(images, preprocessing)), labels) for images, labels in batches)
+    in_folders = torch.sort(labels, stable=True).indices
+
+    assert torch.equal(labels[in_folders], their_labels)
+    torch.testing.assert_close(ours[in_folders], theirs)
+    assert log[-1]["validation_accuracy"] == (theirs.argmax(dim=1) == their_labels).double().mean().item()
+
+
 def test_image_text_encoders_are_validated_zero_shot_on_another_corpus(corpus, noise_dirs, photos, recipe, tmp_path):
     blind = replace(corpus, shards=corpus.shards | {"validation": []}, class_names=[], templates=[])
     made = recipe("contrastive", epochs=1)
@@ -137,7 +177,9 @@ def test_classes_are_the_nearest_prompts(corpus, recipe):
         found = classifier(model, corpus, architecture)(images)
         means = []
         for name in corpus.class_names:
-            tokens = contrastive.collate([template.format(name) for template in corpus.templates], architecture)
+            tokens = contrastive.collate(
+                [template.format(name) for template in corpus.templates], architecture.context_length
+            )
             means.append(model.encode_text(tokens, normalize=True).mean(dim=0))
         directions = torch.nn.functional.normalize(torch.stack(means), dim=1)
         expected = (model.encode_image(images, normalize=True) @ directions.T).argmax(dim=1)

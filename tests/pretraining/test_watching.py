@@ -11,9 +11,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nml.pretraining import engine
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
+from nml.pretraining.run import Run
 from nml.pretraining.training_log import write_log
 from nml.pretraining.watching import Subject, Watcher, watching
+from nml.pretraining.world import ALONE
 
 EPOCHS, STEPS = 3, 4
 
@@ -87,7 +89,7 @@ def test_a_training_that_starts_over_starts_its_curves_over(run, tmp_path, monke
 
 def test_watching_changes_no_weight_and_is_nothing_to_start_over_for(run, tmp_path):
     plain = train(run())[0].state_dict()
-    assert run().fingerprint(engine.ALONE) == run("tensorboard").fingerprint(engine.ALONE)
+    assert run().fingerprint(ALONE) == run("tensorboard").fingerprint(ALONE)
     (tmp_path / "progress").rename(tmp_path / "before")
     watched = train(run("tensorboard"))[0].state_dict()
     assert all(torch.equal(plain[name], watched[name]) for name in plain)

@@ -1,6 +1,7 @@
 """Two processes train as one would with their batches together."""
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -33,6 +34,7 @@ def test_two_processes_have_gradients_and_accuracy_of_one_with_the_whole_batch(
     }
     (tmp_path / "job.json").write_text(json.dumps(job))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    torchrun += ["--log-dir", os.devnull]
     subprocess.run([*torchrun, two_processes.__file__, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
     read, gradients = two_processes.one_step(corpus, noise_dirs[noise], made, ALONE)
     parts = [json.loads((tmp_path / f"read-{rank}.json").read_text()) for rank in (0, 1)]

@@ -1,5 +1,6 @@
 """Contact sheets show every class, evenly; pictures are small, and equal when drawn again."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nml.tasks.pictures import COLUMNS, ROWS, draw_task, sample_rows
+from nml.tasks.pictures import COLUMNS, ROWS, draw_task, draw_tasks, sample_rows
 from nml.tasks.task import open_task
 
 
@@ -40,6 +41,22 @@ def test_a_picture_is_small_and_the_same_when_drawn_again(name: str, tmp_path: P
     with Image.open(tmp_path / "first.png") as picture:
         assert picture.mode == "P" and picture.width > 1000
         assert len(picture.getcolors()) > 100
+
+
+def test_a_damaged_task_says_so_in_its_place_and_holds_up_no_other(tiny, caplog: pytest.LogCaptureFixture) -> None:
+    whole, damaged = tiny("cifar10"), tiny("eurosat")
+    for image in Path(damaged.path).rglob("*.jpg"):
+        image.write_bytes(image.read_bytes()[:200])
+    files = {name: Path(f"{name}.png") for name in ("eurosat", "cifar10")}
+    with caplog.at_level(logging.ERROR):
+        draw_tasks(files.items())
+    draw_task(whole, Path("alone.png"))
+    assert files["cifar10"].read_bytes() == Path("alone.png").read_bytes()
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("the task 'eurosat' cannot be drawn: ")
+    with Image.open(files["eurosat"]) as picture:
+        reddest = max(picture.convert("RGB").getcolors(), key=lambda color: color[1][0] - color[1][1])[1]
+    assert reddest == (0xB0, 0x00, 0x20)
 
 
 def test_drawing_needs_no_pytorch() -> None:
