@@ -25,6 +25,7 @@ from nml.errors import UserError
 from nml.plugins import ARCHITECTURES, architecture_objective, module_name
 from nml.pretraining import architectures
 from nml.pretraining.checkpoints import load_tensors
+from nml.pretraining.inputs import input_transform
 
 # What timm knows of its own weights, and is not true of ours.
 _PROVENANCE = ("tag", "url", "file", "hf_hub_id", "license", "origin_url", "paper_ids", "paper_name", "label_offset")
@@ -109,6 +110,8 @@ def _read(path: Path) -> Checkpoint:
         tensors, header = load_tensors(path)
         module = architectures.load(header["architecture"], header["image_size"]).build(header["num_classes"])
         module.load_state_dict(tensors)
+        # Only to see whether it can be made.
+        input_transform(header["preprocessing"], torch.device("cpu"))
         return Checkpoint(**{name: header[name] for name in names}, module=module.eval())
 
 

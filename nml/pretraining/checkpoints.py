@@ -35,9 +35,12 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def _header(file: Any) -> dict[str, Any]:
     try:
-        return json.loads(file.metadata()[_HEADER])
+        header = json.loads(file.metadata()[_HEADER])
     except (TypeError, KeyError, ValueError) as error:
         raise SafetensorError(f"it has no header of nml: {error!r}") from None
+    if not isinstance(header, dict):
+        raise SafetensorError("its header is not one of nml")
+    return header
 
 
 def training_state(
