@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,7 @@ from nml.grid import Encoder, Noise, encoder_dir
 from nml.pretraining.checkpoints import load_tensors
 from nml.pretraining.control import initialise
 from nml.reporting.reading import read_cells
+from nml.tasks.readers.pcam import _stretches
 from nml.tasks.tables import read_mat
 from nml.tuning.whitebox import _read as read_progress
 from tests.security import hostile
@@ -202,6 +204,25 @@ def test_a_hostile_mat_is_named(tmp_path: Path, canary: Path, kind: str) -> None
     (tmp_path / "labels.mat").write_bytes(contents(canary)[kind])
     with pytest.raises(UserError, match=r"labels\.mat cannot be read"):
         read_mat(tmp_path / "labels.mat", "y")
+
+
+def write_h5(path: Path, kind: str, canary: Path) -> None:
+    with h5py.File(path, "w") as file:
+        if kind == "pickles":
+            file["y"] = np.array([np.void(hostile.pickled(canary))])
+        elif kind == "objects":
+            file.create_dataset("y", data=[hostile.pickled(canary).hex()], dtype=h5py.string_dtype())
+        elif kind == "a link to nowhere":
+            file["y"] = h5py.ExternalLink("/nowhere/else.h5", "/y")
+        else:
+            file.create_group("y")
+
+
+@pytest.mark.parametrize("kind", ["pickles", "objects", "a link to nowhere", "a group"])
+def test_a_hostile_hdf5_file_is_named(tmp_path: Path, canary: Path, kind: str) -> None:
+    write_h5(tmp_path / "labels.h5", kind, canary)
+    with pytest.raises(UserError, match=r"labels\.h5 cannot be read as HDF5 with the data set 'y'"):
+        list(_stretches(tmp_path / "labels.h5", "y", None))
 
 
 @pytest.mark.parametrize("suffix", ["pickle", "pkl", "pyd", "pth", "npy", "npz", "ten"])

@@ -54,6 +54,8 @@ class Chaos:
     start_seconds : what a start of Snakemake takes on this machine
     targets : what Snakemake is asked for; nothing is everything
     sessions : the sessions of all Snakemakes that were started, by which their processes are known
+    deck : the kinds of strikes that come before any kind comes again
+    run : the Snakemake that was started last
     """
 
     project: Project
@@ -62,6 +64,7 @@ class Chaos:
     start_seconds: float
     targets: tuple[str, ...] = ()
     sessions: set[int] = field(default_factory=set)
+    deck: list[str] = field(default_factory=list)
     run: subprocess.Popen[bytes] | None = None
 
     def torment(self, strikes: int) -> int:
@@ -70,12 +73,18 @@ class Chaos:
         while done < strikes and not self._is_finished():
             if not self._pause(self.random.uniform(0, LONGEST_PAUSE) * self.start_seconds):
                 continue
-            name = self.random.choice(list(STRIKES))
+            name = self._next_strike()
             met = STRIKES[name](self)
             if met:
                 done += 1
                 say(f"{done:3d}  {name}: {met}")
         return done
+
+    def _next_strike(self) -> str:
+        """Draw a kind of strike; every kind comes once before one comes again."""
+        if not self.deck:
+            self.deck = self.random.sample(list(STRIKES), len(STRIKES))
+        return self.deck.pop()
 
     def _is_finished(self) -> bool:
         """Start a run unless one is going on; tell whether the one before ended with everything made."""
@@ -296,8 +305,7 @@ def main() -> None:
             number += 1
             say(f"round {number}, at most {left} strikes")
             with _disk(Path(folder, f"disk-{number}")) as disk:
-                (disk / "project").mkdir()
-                left -= attack(copy_sources(disk / "project"), calm, draw, left, tuple(options.targets))
+                left -= attack(_copy(calm, disk / "project"), calm, draw, left, tuple(options.targets))
     say(f"After {options.strikes} strikes in {number} rounds, all is as in calm, and nothing is left over.")
 
 
@@ -334,6 +342,16 @@ def _disk(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _copy(calm: Project, folder: Path) -> Project:
+    """Copy the sources; the data gets the times of that of the calm run, because manifests name them."""
+    folder.mkdir()
+    project = copy_sources(folder)
+    for path in (calm.path / "data").rglob("*"):
+        modified = path.stat().st_mtime_ns
+        os.utime(folder / path.relative_to(calm.path), ns=(modified, modified))
+    return project
 
 
 def _run_calmly(folder: Path) -> Project:
