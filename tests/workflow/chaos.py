@@ -54,7 +54,7 @@ class Chaos:
     start_seconds : what a start of Snakemake takes on this machine
     targets : what Snakemake is asked for; nothing is everything
     sessions : the sessions of all Snakemakes that were started, by which their processes are known
-    deck : the kinds of strikes that come before any kind comes again
+    deck : the kinds of strikes that come before any kind comes again, through all rounds
     run : the Snakemake that was started last
     """
 
@@ -73,18 +73,12 @@ class Chaos:
         while done < strikes and not self._is_finished():
             if not self._pause(self.random.uniform(0, LONGEST_PAUSE) * self.start_seconds):
                 continue
-            name = self._next_strike()
-            met = STRIKES[name](self)
-            if met:
+            if not self.deck:
+                self.deck += self.random.sample(list(STRIKES), len(STRIKES))
+            if met := STRIKES[self.deck[-1]](self):
                 done += 1
-                say(f"{done:3d}  {name}: {met}")
+                say(f"{done:3d}  {self.deck.pop()}: {met}")
         return done
-
-    def _next_strike(self) -> str:
-        """Draw a kind of strike; every kind comes once before one comes again."""
-        if not self.deck:
-            self.deck = self.random.sample(list(STRIKES), len(STRIKES))
-        return self.deck.pop()
 
     def _is_finished(self) -> bool:
         """Start a run unless one is going on; tell whether the one before ended with everything made."""
@@ -257,7 +251,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def attack(project: Project, calm: Project, draw: random.Random, strikes: int, targets: tuple[str, ...]) -> int:
+def attack(chaos: Chaos, calm: Project, strikes: int) -> int:
     """Run a project under at most so many strikes, then in calm; return how many fell.
 
     Raises
@@ -265,8 +259,6 @@ def attack(project: Project, calm: Project, draw: random.Random, strikes: int, t
     SystemExit
         If the run in calm fails, a process outlives it, or it made something else than a calm run.
     """
-    ballast = project.path.parent / "ballast" if os.environ[INSIDE] == "disk" else None
-    chaos = Chaos(project, draw, ballast, _seconds_of_a_start(calm), targets)
     try:
         struck = chaos.torment(strikes)
         chaos.run.wait()
@@ -276,9 +268,9 @@ def attack(project: Project, calm: Project, draw: random.Random, strikes: int, t
         problems += [f"still there: {_about(process)}" for process in chaos.left_over()]
     finally:
         chaos.end()
-    problems += differences(project, calm, partly=bool(targets))
+    problems += differences(chaos.project, calm, partly=bool(chaos.targets))
     if problems:
-        say(project.path.with_name("chaos.log").read_text(errors="replace")[-8000:])
+        say(chaos.project.path.with_name("chaos.log").read_text(errors="replace")[-8000:])
         sys.exit("\n".join(["Not as in calm:", *problems]))
     return struck
 
@@ -298,14 +290,17 @@ def main() -> None:
     say(f"chaos with --seed {seed} --strikes {options.strikes}")
     if os.environ[INSIDE] != "disk":
         say(NO_DISK)
-    draw, left, number = random.Random(seed), options.strikes, 0
+    draw, deck, left, number = random.Random(seed), list[str](), options.strikes, 0
     with tempfile.TemporaryDirectory(prefix="nml-chaos-") as folder:
         calm = Project(options.calm) if options.calm else _run_calmly(Path(folder, "calm"))
         while left:
             number += 1
             say(f"round {number}, at most {left} strikes")
             with _disk(Path(folder, f"disk-{number}")) as disk:
-                left -= attack(_copy(calm, disk / "project"), calm, draw, left, tuple(options.targets))
+                project, seconds = _copy(calm, disk / "project"), _seconds_of_a_start(calm)
+                ballast = disk / "ballast" if os.environ[INSIDE] == "disk" else None
+                chaos = Chaos(project, draw, ballast, seconds, tuple(options.targets), deck=deck)
+                left -= attack(chaos, calm, left)
     say(f"After {options.strikes} strikes in {number} rounds, all is as in calm, and nothing is left over.")
 
 
