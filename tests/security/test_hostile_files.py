@@ -23,8 +23,9 @@ from nml.errors import UserError
 from nml.evaluation.cells import CELL_SCHEMA
 from nml.features.store import Split, TaskFeatures, load_features, save_features
 from nml.grid import Encoder, Noise, encoder_dir
+from nml.pretraining import architectures
 from nml.pretraining.checkpoints import load_tensors
-from nml.pretraining.control import initialise
+from nml.pretraining.encoder_files import write_encoder
 from nml.reporting.reading import read_cells
 from nml.tasks.readers.pcam import _stretches
 from nml.tasks.tables import read_mat
@@ -69,7 +70,8 @@ KINDS = [
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the results of an untrained encoder."""
     root = tmp_path_factory.mktemp("written")
-    initialise(ENCODER, open_corpus("emoji"), RECIPE, root / encoder_dir(ENCODER))
+    model = architectures.of_recipe(RECIPE).build(3)
+    write_encoder(model, str(ENCODER), RECIPE, 3, {}, root / encoder_dir(ENCODER))
     return root
 
 
@@ -101,7 +103,7 @@ def test_a_hostile_checkpoint_is_named(tmp_path: Path, canary: Path, kind: str, 
         {"architecture": "open_clip/local-dir:/tmp/something"},
         {"architecture": ["resnet-mini"]},
         {"num_classes": "many"},
-        {"num_classes": 3},
+        {"num_classes": 5},
         {"preprocessing": "none"},
         {"preprocessing": {"mean": "x"}},
     ],
