@@ -1,6 +1,7 @@
 """Hostile checkpoints, features and tables run nothing, and are named in an error for users."""
 
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from nml import encoders
@@ -73,6 +75,18 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = architectures.of_recipe(RECIPE).build(3)
     write_encoder(model, str(ENCODER), RECIPE, 3, {}, root / encoder_dir(ENCODER))
     return root
+
+
+def test_the_files_would_run_something_where_they_are_unpickled(tmp_path: Path) -> None:
+    for name, read in [
+        ("a pickle", lambda path: pickle.loads(path.read_bytes())),
+        ("a torch zip", lambda path: torch.load(path, weights_only=False)),
+        ("an array of objects", lambda path: np.load(path, allow_pickle=True)),
+    ]:
+        canary, file = tmp_path / f"canary of {name}", tmp_path / "file"
+        file.write_bytes(contents(canary)[name])
+        read(file)
+        assert canary.exists()
 
 
 def encoder_in(root: Path, content: bytes) -> Path:
