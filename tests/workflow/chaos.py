@@ -12,6 +12,7 @@ and the next round begins. The seed decides which strikes fall and how far apart
 import argparse
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -36,10 +37,11 @@ INSIDE = "NML_CHAOS_INSIDE"
 NO_DISK = """\
 !!! NO SMALL DISK: nothing may be mounted here (it takes root, or user namespaces). Instead of being met by a full
 !!! disk, files may not grow at moments (RLIMIT_FSIZE), which programs see as EFBIG and not as ENOSPC."""
-TIMED = ("benchmarks/", "logs/", ".meta.json", "meta.json", "log.csv")
-"""What holds times: these files must be there, with whatever they say."""
-TIMED_TABLES = ("run_times", "pretraining", "learning", "cost")
-"""Tables that say how long something took."""
+TIMED = re.compile(
+    r"(benchmarks|logs|report)/.*|(cells|encoders)/.*meta\.json|encoders/.*/log\.csv"
+    r"|tables/(cost|learning|pretraining|run_times)\..*|figures/(cost|run_time)\..*"
+)
+"""What says how long something took: these files must be there, with whatever they say."""
 
 
 @dataclass
@@ -231,7 +233,7 @@ def differences(project: Project, calm: Project, partly: bool = False) -> list[s
     other = [
         f"differs: {name}"
         for name in sorted(ours.keys() & theirs.keys())
-        if not _is_timed(name) and ours[name].is_file() and ours[name].read_bytes() != theirs[name].read_bytes()
+        if not TIMED.fullmatch(name) and ours[name].is_file() and ours[name].read_bytes() != theirs[name].read_bytes()
     ]
     return stray + missing + other
 
@@ -239,11 +241,6 @@ def differences(project: Project, calm: Project, partly: bool = False) -> list[s
 def _files(project: Project) -> dict[str, Path]:
     results = project.path / "results"
     return {str(path.relative_to(results)): path for path in results.rglob("*")}
-
-
-def _is_timed(name: str) -> bool:
-    table = name.startswith("tables/") and Path(name).stem in TIMED_TABLES
-    return table or name.startswith(TIMED[:2]) or name.endswith(TIMED[2:])
 
 
 def say(text: str) -> None:
