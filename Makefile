@@ -1,11 +1,11 @@
-# make setup | demo | test: each works on a fresh machine with Python 3.11 or later and make.
+# make setup | demo | test | chaos: each works on a fresh machine with Python 3.11 or later and make.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 # Every job of the workflow gets its own threads; libraries must not take all cores in each of them.
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup demo test lint format
+.PHONY: setup demo test chaos lint format
 
 setup: $(READY)
 
@@ -25,6 +25,10 @@ demo: $(READY)
 test: $(READY) lint
 	# By files, in the order that tests/conftest.py gives them.
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
+# The smoke preset while its processes are killed and its disk is full, again and again; `CHAOS="--seed 7"` repeats one.
+chaos: $(READY)
+	$(BIN)/python -m tests.workflow.chaos $(CHAOS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

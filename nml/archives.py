@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +27,9 @@ _DAMAGE = (
 # Of an `OSError`: bzip2 and gzip give damage no number, and the others are of members that cannot lie side by side.
 _DAMAGE_NUMBERS = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 _CHUNK = 1 << 20
+# No data set packs better; a small archive may do as it likes.
+_LARGEST_RATIO = 100
+_SMALL = 1 << 30
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 Member = tuple[str, IO[bytes] | None]
 """A member's name, and its content, or None for a folder."""
@@ -47,18 +51,19 @@ def unpack(archive: Path, folder: Path, strip: str = "") -> None:
     ------
     UserError
         If the archive is damaged, encrypted or packed in an unknown way; if a member is absolute, leads out of the
-        folder, is a link, a device, or anything else than a file or a folder; if another file is in a member's place;
-        or if the disk is full.
+        folder, is a link, a device, or anything else than a file or a folder; if it holds far more than any sound one
+        of its size; if another file is in a member's place; or if the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     staging = folder / f".{archive.name}.unpacking"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
+    allowance = _Allowance(archive)
     try:
         with full_disk_named(folder, f"{archive} is kept."), _damage_named(archive):
-            _unpack_into(archive, staging, strip)
+            _unpack_into(archive, staging, allowance, strip)
             for inner in sorted(path for path in staging.rglob("*") if path.name.endswith((".zip", *_TARS))):
-                _unpack_into(inner, inner.parent)
+                _unpack_into(inner, inner.parent, allowance)
                 inner.unlink()
         _require_free(staging, folder, archive)
         _move_in(staging, folder)
@@ -79,12 +84,44 @@ def _damage_named(archive: Path) -> Iterator[None]:
         ) from error
 
 
-def _unpack_into(archive: Path, folder: Path, strip: str = "") -> None:
+class _Allowance:
+    """How many bytes may still come out of an archive and those in it: a bomb would fill the disk."""
+
+    def __init__(self, archive: Path) -> None:
+        self._archive, self._left = archive, max(_SMALL, _LARGEST_RATIO * archive.stat().st_size)
+
+    def counted(self, content: IO[bytes]) -> "_Counted":
+        return _Counted(content, self)
+
+    def spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise UserError(
+                f"{self._archive} is not unpacked: it holds more than {_LARGEST_RATIO} times its size. No sound data "
+                "set has that: get it from its source."
+            )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A member's content, whose bytes count."""
+
+    content: IO[bytes]
+    allowance: _Allowance
+
+    def read(self, size: int) -> bytes:
+        data = self.content.read(size)
+        self.allowance.spend(len(data))
+        return data
+
+
+def _unpack_into(archive: Path, folder: Path, allowance: _Allowance, strip: str = "") -> None:
     with archive.open("rb") as raw:
         for name, content in _members(archive, raw):
             inside = _inside(archive, name)
             if not _is_of_macos(inside):
-                _write(folder / (inside.removeprefix(f"{strip}/") if strip else inside), content)
+                place = folder / (inside.removeprefix(f"{strip}/") if strip else inside)
+                _write(place, content and allowance.counted(content))
 
 
 def _is_of_macos(name: str) -> bool:
@@ -143,13 +180,14 @@ def _single(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
 
 
 def _inside(archive: Path, name: str) -> str:
-    parts = name.split("/")
-    if name.startswith("/") or "\\" in name or "\0" in name or ".." in parts or ":" in parts[0]:
+    parts = name.removesuffix("/").split("/")
+    # An empty part makes a name absolute where what stands before it is stripped.
+    if "" in parts or "\\" in name or "\0" in name or ".." in parts or ":" in parts[0]:
         raise _refusal(archive, name, "points outside the folder it would be unpacked in")
     return name
 
 
-def _write(path: Path, content: IO[bytes] | None) -> None:
+def _write(path: Path, content: "_Counted | None") -> None:
     if content is None:
         path.mkdir(parents=True, exist_ok=True)
         return

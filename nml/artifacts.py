@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from nml.errors import UserError
 
@@ -40,12 +40,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: str | Path) -> Iterator[None]:
-    """Hold a lock file beside `path`, after any other process that holds it. The kernel frees it, however one ends."""
+    """Hold a lock file beside `path`, after any other process that holds it, and remove it at the end.
+
+    The kernel frees it, however a process ends; what a killed one leaves, the next one removes.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    file = path.with_name(f".{path.name}.lock")
+    while True:
+        with file.open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_open(file, lock):
+                # Removed by the one that held it, while this one waited; somebody else may hold the new one.
+                continue
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
+
+
+def _is_open(path: Path, file: IO[bytes]) -> bool:
+    """Tell whether an open file is still the one of its name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -3,17 +3,21 @@
 Next to `archive.zip` there may lie `archive.zip.part`, what has come so far, with `archive.zip.part.etag`, the version
 it is of. `archive.zip.bad` was there under the right name with a wrong checksum, and `archive.zip.part.bad` is what a
 mirror gave instead of the file. Nothing that a user put there is ever deleted.
+
+What has no checksum comes over https alone, since on the way anybody could put another file in its place.
 """
 
 import hashlib
+import ipaddress
 import logging
 import os
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -26,7 +30,7 @@ from nml.progress import Progress
 logger = logging.getLogger("nml")
 
 TOKENS = {"huggingface.co": "HF_TOKEN"}
-"""For each host that may ask for a token, the environment variable that has it; it is sent to that host alone."""
+"""For each host that may ask for a token, the environment variable that has it; sent to it alone, and encrypted."""
 TRIES = 4
 """Times that one mirror is asked before the next one is."""
 PAUSE = 2.0
@@ -89,7 +93,7 @@ def download(remote: Remote, folder: Path) -> Path:
                 _fetch(remote, url, target)
                 return target
             except _Refused as refusal:
-                failures.append(f"  {url}: {refusal}")
+                failures.append(f"  {_shown(url)}: {refusal}")
         raise UserError(_no_mirror(remote, target, failures))
 
 
@@ -113,20 +117,21 @@ def _fetch(remote: Remote, url: str, target: Path) -> None:
         try:
             _transfer(remote, url, part)
         except _Cut as cut:
-            logger.warning("%s: %s (try %d of %d)", url, cut, attempt + 1, TRIES)
+            logger.warning("%s: %s (try %d of %d)", _shown(url), cut, attempt + 1, TRIES)
             reason = str(cut)
             continue
         reason = _wrong_with(part, remote)
         if reason is None:
             os.replace(part, target)
             _version_file(part).unlink(missing_ok=True)
+            _say_unchecked(remote, url)
             return
         if not resumed:
             bad = _beside(part, ".bad")
             os.replace(part, bad)
             raise _Refused(f"what it gives {reason}; it is kept as {bad}")
         # The two pieces may be of different files: another try has it in one piece.
-        logger.warning("%s: put together, the file %s; it is fetched anew", url, reason)
+        logger.warning("%s: put together, the file %s; it is fetched anew", _shown(url), reason)
         part.unlink()
     raise _Refused(f"{reason}, {TRIES} times")
 
@@ -134,7 +139,7 @@ def _fetch(remote: Remote, url: str, target: Path) -> None:
 def _transfer(remote: Remote, url: str, part: Path) -> None:
     """Append to `part` what it lacks, or write it anew where the server will not go on."""
     have = part.stat().st_size if _resumable(remote, part) else 0
-    with _answer(url, _headers(remote, part, have)) as response:
+    with _answer(remote, url, _headers(remote, part, have)) as response:
         if response.status_code == 416:
             # The server has no more than this: the checksum tells whether it is all.
             _require_whole(response, part, have)
@@ -151,9 +156,11 @@ def _transfer(remote: Remote, url: str, part: Path) -> None:
             _write(response, part, have, total or remote.size, remote.file)
 
 
-def _answer(url: str, headers: dict[str, str]) -> requests.Response:
+def _answer(remote: Remote, url: str, headers: dict[str, str]) -> requests.Response:
+    _require_safe(remote, url)
+    hooks = {"response": partial(_require_safe_redirect, remote)}
     try:
-        response = requests.get(url, headers=headers, auth=_token_of(url), stream=True, timeout=_TIMEOUT)
+        response = requests.get(url, headers=headers, auth=_token_of(url), stream=True, timeout=_TIMEOUT, hooks=hooks)
     except requests.RequestException as error:
         # Never the error's own text: it may hold the signed address that the server sent us on to.
         raise _Cut(_in_words(error)) from None
@@ -164,6 +171,41 @@ def _answer(url: str, headers: dict[str, str]) -> requests.Response:
     if status in _PASSING:
         raise _Cut(f"HTTP {status}")
     raise _Refused(f"HTTP {status}{_hint(url, status)}")
+
+
+def _require_safe(remote: Remote, url: str) -> None:
+    if not (remote.checksum or _is_private(url)):
+        raise _Refused("its address is not encrypted (http), and there is no checksum to know the file by")
+
+
+def _require_safe_redirect(remote: Remote, response: requests.Response, **_: Any) -> None:
+    if response.is_redirect:
+        _require_safe(remote, urljoin(response.url, response.headers["Location"]))
+
+
+def _is_private(url: str) -> bool:
+    """Tell whether nobody between here and the host can read or change what comes."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(url: str) -> str:
+    """Return an address without what may be secret: a user, a password, a signature."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _say_unchecked(remote: Remote, url: str) -> None:
+    if not remote.checksum:
+        size = "its size is right" if remote.size else "nor for its size"
+        logger.warning("%s came from %s; there is no checksum to compare it with (%s)", remote.file, _shown(url), size)
 
 
 def _write(response: requests.Response, part: Path, have: int, total: int | None, label: str) -> None:
@@ -239,9 +281,13 @@ def _move_aside(path: Path) -> Path:
 
 
 def _token_of(url: str) -> "_Bearer":
+    name = _token_name(url)
+    return _Bearer(os.environ.get(name) if name and _is_private(url) else None)
+
+
+def _token_name(url: str) -> str | None:
     host = urlsplit(url).hostname or ""
-    name = next((name for known, name in TOKENS.items() if host == known or host.endswith(f".{known}")), None)
-    return _Bearer(os.environ.get(name) if name else None)
+    return next((name for known, name in TOKENS.items() if host == known or host.endswith(f".{known}")), None)
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -257,8 +303,7 @@ class _Bearer(requests.auth.AuthBase):
 
 
 def _hint(url: str, status: int) -> str:
-    host = urlsplit(url).hostname or ""
-    name = next((name for known, name in TOKENS.items() if host == known or host.endswith(f".{known}")), None)
+    name = _token_name(url)
     if status not in (401, 403) or not name:
         return ""
     state = "is set, but was not accepted" if os.environ.get(name) else "is not set"

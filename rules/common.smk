@@ -44,13 +44,17 @@ NOT_THE_DATA = {
 }
 
 
+# Names in targets: a scheduler's plugin may put them into a command, so they hold nothing that a shell acts on.
+NAME = "[A-Za-z0-9][A-Za-z0-9._+@-]*"
+
+
 wildcard_constraints:
-    corpus="[^/]+",
-    recipe="[^/]+",
-    noise="(?!untrained)[^/]+",
+    corpus=NAME,
+    recipe=NAME,
+    noise=f"(?!untrained){NAME}",
     seed=r"0|[1-9]\d*",
-    encoder=r"[^/]+/[^/]+/[^/]+/s(0|[1-9]\d*)",
-    task="[^/]+",
+    encoder=rf"{NAME}/{NAME}/{NAME}/s(0|[1-9]\d*)",
+    task=NAME,
 
 
 @cache

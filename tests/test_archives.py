@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from nml import archives
 from nml.archives import is_archive, unpack
 from nml.errors import UserError
 
@@ -95,6 +96,9 @@ HOSTILE = {
     "/tmp/outside.txt": "points outside",
     "C:/outside.txt": "points outside",
     "data\\..\\outside.txt": "points outside",
+    "data//outside.txt": "points outside",
+    "./../outside.txt": "points outside",
+    "data/..": "points outside",
 }
 
 
@@ -274,6 +278,61 @@ def test_a_folder_of_an_archive_is_left_out(tmp_path: Path) -> None:
     write_tar(tmp_path / "a.tar")
     unpack(tmp_path / "a.tar", tmp_path / "into", strip="data")
     assert tree(tmp_path / "into") == {name.removeprefix("data/"): content for name, content in FILES.items()}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_name_that_is_absolute_once_its_folder_is_left_out_is_refused(tmp_path: Path, kind: str) -> None:
+    archive, outside = tmp_path / f"a.{kind}", tmp_path / "outside.txt"
+    name = f"data/{outside}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as packed:
+            packed.writestr(name, b"bad")
+    else:
+        with tarfile.open(archive, "w") as tar:
+            tar.addfile(tarfile.TarInfo(name))
+    with pytest.raises(UserError, match="points outside"):
+        unpack(archive, tmp_path / "into", strip="data")
+    assert not outside.exists()
+
+
+def bomb(path: Path) -> Path:
+    """Write three megabytes of one byte, packed at about a thousandth of it."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr("zeros", bytes(3_000_000))
+    elif path.name.endswith(".tar.gz"):
+        with tarfile.open(path, "w:gz") as tar:
+            info = tarfile.TarInfo("zeros")
+            info.size = 3_000_000
+            tar.addfile(info, io.BytesIO(bytes(info.size)))
+    else:
+        path.write_bytes(gzip.compress(b"x" * 3_000_000))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.h5.gz"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_bomb_is_refused_before_it_fills_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, inside: bool
+) -> None:
+    archive = bomb(tmp_path / name)
+    if inside and name != "a.h5.gz":
+        with tarfile.open(tmp_path / "outer.tar", "w") as tar:
+            tar.add(archive, name)
+        archive = tmp_path / "outer.tar"
+    unpack(archive, tmp_path / "small")
+    monkeypatch.setattr(archives, "_SMALL", 1 << 20)
+    with pytest.raises(UserError, match="holds more than 100 times its size"):
+        unpack(archive, tmp_path / "into")
+    assert os.listdir(tmp_path / "into") == []
+
+
+def test_a_folder_that_is_there_as_a_link_to_elsewhere_is_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "into").mkdir()
+    (tmp_path / "into/data").symlink_to(tmp_path / "disk")
+    unpack(write_tar(tmp_path / "a.tar"), tmp_path / "into")
+    assert (tmp_path / "disk/a.txt").read_bytes() == b"first"
 
 
 def test_a_hostile_archive_in_an_archive_is_refused(tmp_path: Path) -> None:

@@ -79,3 +79,11 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert events == ["in", "out"] * 4
+    assert list((tmp_path / "deep").iterdir()) == [], "no lock file is left"
+
+
+def test_a_lock_file_that_a_killed_process_left_is_no_obstacle_and_goes(tmp_path: Path) -> None:
+    (tmp_path / ".file.lock").touch()
+    with locked(tmp_path / "file"):
+        assert [path.name for path in tmp_path.iterdir()] == [".file.lock"]
+    assert list(tmp_path.iterdir()) == []

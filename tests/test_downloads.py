@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nml import downloads
+from nml import downloads, plugins
 from nml.downloads import Remote, download
 from nml.errors import UserError
 from tests.loopback import Server
@@ -204,6 +204,55 @@ def test_a_gate_says_which_token_it_wants(
     server.status = 401
     with pytest.raises(UserError, match=f"HTTP 401 .*environment variable HUB_TOKEN {words}"):
         download(remote(server.url()), tmp_path)
+
+
+def test_what_has_no_checksum_is_not_fetched_unencrypted(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.invalid/data\.bin: its address is not encrypted"):
+        download(remote("http://data.invalid/data.bin", checksum=None, size=5), tmp_path)
+
+
+def test_what_has_no_checksum_is_not_sent_on_to_where_it_is_unencrypted(server: Server, tmp_path: Path) -> None:
+    server.redirect = "http://data.invalid/data.bin"
+    with pytest.raises(UserError, match="its address is not encrypted"):
+        download(remote(server.url(), checksum=None), tmp_path)
+
+
+def test_an_unencrypted_address_will_do_where_there_is_a_checksum(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "_is_loopback", lambda host: False)
+    assert download(remote(server.url()), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("checksum", [SHA256, None])
+def test_it_is_said_when_nothing_tells_whether_a_file_is_the_right_one(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, checksum: str | None
+) -> None:
+    download(remote(server.url(), checksum=checksum), tmp_path)
+    assert ("there is no checksum to compare it with" in caplog.text) == (checksum is None)
+
+
+def test_a_token_is_not_sent_unencrypted(
+    server: Server, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "_is_loopback", lambda host: False)
+    download(remote(server.url()), tmp_path)
+    assert all("authorization" not in request for request in server.requests)
+
+
+def test_secrets_in_an_address_are_not_shown(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server.status = 503
+    url = server.url("data.bin?signature=hidden#hidden").replace("127", "user:hidden@127", 1)
+    with pytest.raises(UserError) as refusal:
+        download(remote(url), tmp_path)
+    assert "127.0.0.1" in str(refusal.value) and "127.0.0.1" in caplog.text
+    assert "hidden" not in str(refusal.value) + caplog.text
+
+
+def test_every_download_of_the_catalogue_is_encrypted_or_has_a_checksum() -> None:
+    for name, entry in plugins.tasks().items():
+        for wanted in getattr(entry, "downloads", []):
+            assert wanted.sha256 or wanted.md5 or all(url.startswith("https://") for url in wanted.urls), name
 
 
 def test_two_processes_fetch_a_file_once(server: Server, tmp_path: Path) -> None:

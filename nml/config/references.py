@@ -1,6 +1,7 @@
 """Checks of one key against another, and of names against what the package offers."""
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, get_args
@@ -12,6 +13,7 @@ from nml.config.schema import Config, Method, Pretraining, Watch
 from nml.errors import UserError
 from nml.grid import TaskAddress
 
+_PATH = re.compile(r"[\w ./+~-]+")
 # What each objective learns from, so what a noise has to change to matter to it.
 SUPERVISION = {"supervised": "labels", "contrastive": "captions"}
 
@@ -125,6 +127,10 @@ def _methods(config: Config) -> Iterator[Problem]:
 
 
 def _method(here: Location, method_name: str, method: Method) -> Iterator[Problem]:
+    if method_name.endswith(".py") and not _PATH.fullmatch(method_name):
+        given, allowed = f"'{method_name}' was given.", "a path of letters, digits, spaces and ._/+~-"
+        yield Problem((*here, "method"), given, allowed, "experiments/mine.py")
+        return
     try:
         spec = plugins.tuning_method(method_name)
     except UserError as error:

@@ -13,6 +13,9 @@ from nml.grid import Noise
 # Recipe names become folders, so they must not hold a slash.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
+# Nothing that a shell or a page would take for more than text.
+Title = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._,:()+-]*$", max_length=100)]
+
 Watch = Literal["tensorboard", "wandb"]
 
 
@@ -101,8 +104,8 @@ _RECIPE = {
 class Config(Strict):
     """What to run: which encoders, on which tasks, with which methods."""
 
-    name: Annotated[str, Field(min_length=1, examples=["mini"])]
-    """A name for the run, shown in the report."""
+    name: Annotated[Title, Field(examples=["mini"])]
+    """A name for the run, shown in the report: letters, digits, spaces and `._,:()+-`."""
     pretraining: Annotated[list[Pretraining], Field(min_length=1, examples=[[_FAMILY]])]
     """The encoders to pre-train."""
     recipes: Annotated[dict[Name, Recipe], Field(default_factory=dict, examples=[{"resnet-mini": _RECIPE}])]

@@ -19,12 +19,13 @@ from timm.models import save_for_hf
 from torch import nn
 
 from nml.artifacts import read_json, sha256_file, write_json, write_text
-from nml.encoders.load import checkpoint_path
+from nml.encoders.load import checkpoint_path, damage_named
 from nml.encoders.model_card import model_card
 from nml.errors import UserError
 from nml.plugins import ARCHITECTURES, architecture_objective, module_name
 from nml.pretraining import architectures
 from nml.pretraining.checkpoints import load_tensors
+from nml.pretraining.inputs import input_transform
 
 # What timm knows of its own weights, and is not true of ours.
 _PROVENANCE = ("tag", "url", "file", "hf_hub_id", "license", "origin_url", "paper_ids", "paper_name", "label_offset")
@@ -104,11 +105,14 @@ def export(address: str, folder: Path, layout: str | None = None, root: Path = P
 
 
 def _read(path: Path) -> Checkpoint:
-    tensors, header = load_tensors(path)
-    module = architectures.load(header["architecture"], header["image_size"]).build(header["num_classes"])
-    module.load_state_dict(tensors)
     names = ("architecture", "num_classes", "image_size", "preprocessing")
-    return Checkpoint(**{name: header[name] for name in names}, module=module.eval())
+    with damage_named(path):
+        tensors, header = load_tensors(path)
+        module = architectures.load(header["architecture"], header["image_size"]).build(header["num_classes"])
+        module.load_state_dict(tensors)
+        # Only to see whether it can be made.
+        input_transform(header["preprocessing"], torch.device("cpu"))
+        return Checkpoint(**{name: header[name] for name in names}, module=module.eval())
 
 
 def _choose(architecture: str, layout: str | None) -> str:

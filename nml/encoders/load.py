@@ -1,12 +1,14 @@
 """From an encoder's address to a frozen module that turns images into features."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from nml.artifacts import sha256_file
@@ -62,23 +64,48 @@ def checkpoint_path(address: str, root: Path = Path()) -> Path:
 
 
 def identify(address: str, root: Path = Path()) -> dict[str, str]:
-    """Name what an encoder's features depend on, its checkpoint and its transform, without building the model."""
+    """Name what an encoder's features depend on, its checkpoint and its transform, without building the model.
+
+    Raises
+    ------
+    UserError
+        What `checkpoint_path` raises, or if the checkpoint is damaged or not one of nml.
+    """
     checkpoint = checkpoint_path(address, root)
-    transform = json.dumps(read_header(checkpoint)["preprocessing"], sort_keys=True)
+    with damage_named(checkpoint):
+        transform = json.dumps(read_header(checkpoint)["preprocessing"], sort_keys=True)
     return {"checkpoint": sha256_file(checkpoint), "transform": transform}
 
 
 def load(address: str, root: Path = Path()) -> LoadedEncoder:
-    """Load an encoder by its address, in evaluation mode, on the device; raise what `checkpoint_path` raises."""
-    tensors, header = load_tensors(checkpoint_path(address, root))
-    architecture = architectures.load(header["architecture"], header["image_size"])
-    module = architecture.build(header["num_classes"])
-    module.load_state_dict(tensors)
-    device = choose_device()
+    """Load an encoder by its address, in evaluation mode, on the device; raise what `identify` raises."""
+    checkpoint, device = checkpoint_path(address, root), choose_device()
+    with damage_named(checkpoint):
+        tensors, header = load_tensors(checkpoint)
+        architecture = architectures.load(header["architecture"], header["image_size"])
+        module = architecture.build(header["num_classes"])
+        module.load_state_dict(tensors)
+        transform = input_transform(header["preprocessing"], device)
     module = module.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     return LoadedEncoder(
         address=address,
         module=module,
-        transform=input_transform(header["preprocessing"], device),
+        transform=transform,
         features=architectures.feature_function(module, architecture),
     )
+
+
+@contextmanager
+def damage_named(checkpoint: Path) -> Iterator[None]:
+    """Turn what reading a checkpoint trips over, which anybody may have written, into a `UserError` that names it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{checkpoint} cannot be loaded: {error}") from None
+    # Safetensors, a wrong key or kind of value in the header, and weights of another model.
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        what = str(error).partition("\n")[0]
+        raise UserError(
+            f"{checkpoint} is damaged, or is no checkpoint of nml ({type(error).__name__}: {what}). Delete it and run "
+            "again, or get it from its source again."
+        ) from error

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from nml.artifacts import atomic_path, read_json, write_json, write_parquet
+from nml.errors import UserError
 
 FILES = ("features.safetensors", "samples.parquet", "meta.json")
 
@@ -61,14 +62,34 @@ def save_features(found: TaskFeatures, key: dict[str, Any], folder: Path) -> Non
 
 
 def stored_key(folder: Path) -> dict[str, Any] | None:
-    """Return what the features in a folder were made from, or None if any of their files is missing."""
+    """Return what the features in a folder were made from, or None if a file is missing or does not say."""
     if not all((folder / name).is_file() for name in FILES):
         return None
-    return read_json(folder / "meta.json")["key"]
+    try:
+        return read_json(folder / "meta.json")["key"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def load_features(folder: Path) -> TaskFeatures:
-    """Read what `save_features` wrote."""
+    """Read what `save_features` wrote.
+
+    Raises
+    ------
+    UserError
+        If one of the files is damaged, or another one; its folder is named.
+    """
+    try:
+        return _load(folder)
+    # Wrong JSON, a missing key or column, Arrow's and NumPy's errors, and a header that promises another size.
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, OSError) as error:
+        raise UserError(
+            f"the features in {folder} are damaged or not those of nml ({type(error).__name__}: {error}). Delete that "
+            "folder; they are extracted again."
+        ) from error
+
+
+def _load(folder: Path) -> TaskFeatures:
     meta = read_json(folder / "meta.json")
     features = map_arrays(folder / "features.safetensors")
     views = features["train"] if features["train"].ndim == 3 else None
@@ -105,6 +126,8 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a safetensors file by name, read-only: what is not looked at is never read."""
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
+        if size > path.stat().st_size:
+            raise ValueError(f"the header of {path.name} is longer than the file")
         header = json.loads(file.read(size))
     return {
         name: np.memmap(path, "<f4", "r", 8 + size + entry["data_offsets"][0], tuple(entry["shape"]))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -22,15 +22,25 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: dict[str,
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote: tensors by name, and the header."""
+    """Read what `save_tensors` wrote: tensors by name, and the header; raise what `read_header` does."""
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()[_HEADER])  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in file.keys()}, _header(file)  # noqa: SIM118
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Read only the header of what `save_tensors` wrote."""
+    """Read only the header of what `save_tensors` wrote; raise `SafetensorError` if it is damaged, or another file."""
     with safe_open(path, framework="pt") as file:
-        return json.loads(file.metadata()[_HEADER])
+        return _header(file)
+
+
+def _header(file: Any) -> dict[str, Any]:
+    try:
+        header = json.loads(file.metadata()[_HEADER])
+    except (TypeError, KeyError, ValueError) as error:
+        raise SafetensorError(f"it has no header of nml: {error!r}") from None
+    if not isinstance(header, dict):
+        raise SafetensorError("its header is not one of nml")
+    return header
 
 
 def training_state(

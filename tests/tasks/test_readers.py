@@ -217,7 +217,7 @@ def test_the_pickles_of_python_2_load(tmp_path: Path) -> None:
     )
     state += b"K\x00tb\x89U\x03\x01\xfe\x80tbs."
     (tmp_path / "batch").write_bytes(state)
-    assert load_restricted(tmp_path / "batch")["data"].tolist() == [[1, 254, 128]]
+    assert np.asarray(load_restricted(tmp_path / "batch")["data"]).tolist() == [[1, 254, 128]]
 
 
 def overwrite(path: str, content: bytes | str) -> Callable[[Path], None]:

@@ -26,6 +26,12 @@ SOURCES = [
 ]
 
 
+# They are in the environment of every run, and must be nowhere else.
+SECRETS = {
+    name: f"secret-word-of-{name}" for name in ("HF_TOKEN", "WANDB_API_KEY", "KAGGLE_KEY", "AWS_SECRET_ACCESS_KEY")
+}
+
+
 @dataclass(frozen=True)
 class Project:
     """A folder with the project's sources and, once run, its results."""
@@ -35,7 +41,11 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         # The copy's own package, not the installed one.
-        return os.environ | {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        return (
+            os.environ
+            | SECRETS
+            | {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        )
 
     def command(self, *arguments: str) -> list[str]:
         snakemake = Path(sys.executable).with_name("snakemake")

@@ -12,21 +12,62 @@ from nml.tasks.samples import Classes, Samples
 from nml.tasks.tables import AGAIN
 
 OPTIONS = {"folder": None, "files": None, "labels": None, "names": None, "names_key": None}
-# The pickles were written by Python 2 with an old NumPy: its names, and those that a new one would write.
-_ALLOWED = {
-    *(("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")),
-    *(("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")),
-}
 _SHAPE = (3, 32, 32)
 
 
+class _Dtype:
+    """Stands in for `numpy.dtype`; only bytes are allowed."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        if code != "u1":
+            raise pickle.UnpicklingError(f"it has an array of {code!r}, where bytes (u1) are expected")
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class _Array:
+    """Stands in for an array of bytes while a pickle is read: NumPy's own reading trusts what the file says."""
+
+    def __init__(self, *_: Any) -> None:
+        self._values = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes | str]) -> None:
+        _, shape, dtype, in_columns, data = state
+        if not isinstance(dtype, _Dtype):
+            raise pickle.UnpicklingError("it has an array without a kind of values")
+        values = np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, np.uint8)
+        self._values = values.reshape(shape, order="F" if in_columns else "C")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._values, dtype)
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    """Stand in for `codecs.encode`, which Python 2 wrote byte strings with."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it has bytes written as {encoding!r}, where latin1 is expected")
+    return text.encode("latin1")
+
+
+# The pickles were written by Python 2 with an old NumPy: its names, and those that a new one would write. Nothing that
+# they name is called: these are called instead.
+_STAND_INS: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy", "ndarray"): None,
+    ("numpy", "dtype"): _Dtype,
+    ("_codecs", "encode"): _encoded,
+}
+
+
 class _Restricted(pickle.Unpickler):
-    """Gives plain values and numeric arrays, and refuses every other name, whatever it would do."""
+    """Gives plain values and arrays of bytes, and refuses every other name, whatever it would do."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
+        if (module, name) not in _STAND_INS:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which this data set has no use for")
-        return super().find_class(module, name)
+        return _STAND_INS[module, name]
 
 
 def open_samples(
@@ -73,7 +114,7 @@ def _check_names(path: Path, key: str, expected: list[str]) -> None:
 
 
 def load_restricted(path: Path) -> Any:
-    """Return what a pickle of plain values and numeric arrays holds.
+    """Return what a pickle of plain values and arrays of bytes holds; arrays are what `np.asarray` takes.
 
     Raises
     ------

@@ -35,8 +35,10 @@ def _stretches(path: Path, name: str, indices: np.ndarray | None) -> Iterator[np
     try:
         with h5py.File(path, "r") as file:
             rows = file[name]
+            if rows.dtype != np.uint8:
+                raise ValueError(f"its values are {rows.dtype}, where uint8 is expected")
             for piece in chunks(np.arange(len(rows)) if indices is None else indices, STRETCH):
                 # One stretch in one go: HDF5 takes far longer to pick single rows.
                 yield rows[piece[0] : piece[-1] + 1][piece - piece[0]]
-    except (OSError, KeyError, IndexError) as error:
+    except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} cannot be read as HDF5 with the data set '{name}' ({error}). {AGAIN}") from error
