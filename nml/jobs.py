@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nml.errors import UserError
+from nml.preemption import Preempted, stoppable
 
 logger = logging.getLogger("nml")
 
@@ -43,15 +44,20 @@ def log_handlers(file: str | Path, mode: str) -> list[logging.Handler]:
 def job(snakemake: Any) -> Iterator[None]:
     """Log to the terminal and to the rule's log file; end the job with the message alone on a `UserError`.
 
-    Other errors go to the log file with their traceback, and up to Snakemake. A job that outlived a killed Snakemake
-    may still be at work on the same outputs: then this one waits for it to end, and does its work after it.
+    Other errors go to the log file with their traceback, and up to Snakemake. A job that is asked to stop ends with
+    `nml.preemption.EXIT_CODE`. A job that outlived a killed Snakemake may still be at work on the same outputs: then
+    this one waits for it to end, and does its work after it.
     """
     lock = _hold(Path(snakemake.log[0]))
     handlers = log_handlers(snakemake.log[0], mode="w")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
     logger.setLevel(logging.INFO)
     try:
-        yield
+        with stoppable():
+            yield
+    except Preempted:
+        logger.warning("%s: asked to stop. What is done is kept; the next run goes on from there.", snakemake.rule)
+        raise
     except UserError as error:
         logger.error("%s: %s", snakemake.rule, error)
         sys.exit(1)

@@ -19,6 +19,7 @@ from nml.corpora.shards import CorruptImage, decode_caption, decode_label, open_
 from nml.corpora.verify import require_unchanged
 from nml.errors import UserError
 from nml.noise.noisy_samples import read_noisy_range
+from nml.preemption import kept_from_children
 from nml.pretraining.batches import Batch, Change, Decoded, assemble
 from nml.pretraining.corrupt import CorruptImages
 from nml.pretraining.epoch_plan import repeated, share_of, steps_of, stretches
@@ -221,7 +222,10 @@ def loaded(stream: IterableDataset, workers: int) -> Iterator[Any]:
         yield from stream
         return
     # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
-    for item in DataLoader(_PassingErrors(stream), None, num_workers=workers, multiprocessing_context="spawn"):
+    loader = DataLoader(_PassingErrors(stream), None, num_workers=workers, multiprocessing_context="spawn")
+    with kept_from_children():
+        items = iter(loader)
+    for item in items:
         if isinstance(item, UserError):
             raise item
         yield item

@@ -21,6 +21,7 @@ from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
 from nml.errors import UserError
+from nml.preemption import Preempted, deferred
 from nml.pretraining import architectures, contrastive, supervised
 from nml.pretraining.architectures import Architecture
 from nml.pretraining.checkpoints import load_tensors, read_header, restore_training_state, save_tensors, training_state
@@ -35,7 +36,7 @@ from nml.pretraining.schedules import learning_rate
 from nml.pretraining.training_log import write_log
 from nml.pretraining.validation import ValidationData, accuracy
 from nml.pretraining.watching import Subject, Watcher, watching
-from nml.pretraining.world import ALONE, World
+from nml.pretraining.world import ALONE, Consent, World
 from nml.progress import Progress
 from nml.seeds import derive_seed
 
@@ -164,6 +165,8 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     UserError
         If the loss or a weight is not finite, too many images are corrupt, the data is damaged, the warm-up is longer
         than the training, a batch has fewer samples than there are processes, or the model cannot take test images.
+    Preempted
+        If a process was asked to stop, after all have saved their state: after a step, or after the validation.
     """
     validation = ValidationData(run.validation_corpus, run.recipe.image_transform, run.loader_workers)
     data = _training_data(run)
@@ -177,9 +180,10 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     _say_parts(run, sizes[0], world)
     progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
     subject = Subject(run.label, run.fingerprint(world), run.recipe.model_dump(mode="json"), progress.done)
-    with watching(run.watch if world.rank == 0 else (), subject) as watcher:
+    stops = Consent(world)
+    with deferred(), watching(run.watch if world.rank == 0 else (), subject) as watcher:
         while state.epoch < run.recipe.epochs:
-            _train_epoch(run, data, trained, state, sizes, world, progress, watcher)
+            _train_epoch(run, data, trained, state, sizes, world, progress, watcher, stops)
             row = _log_row(run, state, sizes, world)
             data.corrupt.require_few(row["corrupt"])
             row["validation_accuracy"] = validation_accuracy(run, state.kept, validation, world)
@@ -395,6 +399,7 @@ def _train_epoch(
     world: World,
     progress: Progress,
     watcher: Watcher,
+    stops: Consent,
 ) -> None:
     """Train to the end of the epoch that is under way."""
     if not state.step:
@@ -416,9 +421,12 @@ def _train_epoch(
         if watcher.is_due(progress.done):
             others = _speed(state, sizes) | {"learning_rate": state.optimizer.param_groups[0]["lr"]}
             watcher.show_steps(progress.done, state.sums, _own_samples(state, sizes, world), others)
-        if state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes):
+        is_last = stops.given()
+        if is_last or (state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes)):
             _require_finite(run, state, world)
             _save(run, state, world)
+        if is_last:
+            raise Preempted
 
 
 def train_step(

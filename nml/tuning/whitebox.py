@@ -34,6 +34,7 @@ from nml.encoders import LoadedEncoder
 from nml.encoders.load import checkpoint_path
 from nml.errors import UserError
 from nml.plugins import COMMON_PARAMETERS
+from nml.preemption import Preempted, asked, deferred
 from nml.pretraining.checkpoints import load_tensors, read_header, restore_training_state, save_tensors, training_state
 from nml.progress import Progress
 from nml.seeds import derive_seed
@@ -234,6 +235,8 @@ def tune(run: Tuning, seed: int) -> TunedEncoder:
     ------
     UserError
         If the loss is not finite, or the encoder has no layer that the method could adapt.
+    Preempted
+        If the process was asked to stop, after its state is saved: after a step, or after the validation.
     """
     folder = run.progress_dir / f"{run.fraction}-{seed:x}"
     if (made := _read_result(folder / RESULT, run.describe(seed))) is not None:
@@ -317,10 +320,11 @@ def _optimizer(run: Tuning, network: Network) -> torch.optim.AdamW:
 def _train(run: Tuning, seed: int, state: State, file: Path) -> None:
     total = run.epochs * run.steps_per_epoch
     progress = Progress(run.label, total, done=min(state.epoch * run.steps_per_epoch + state.step, total - 1))
-    while state.epoch < run.epochs:
-        _train_epoch(run, seed, state, file, progress)
-        _finish_epoch(run, state)
-        _save(file, state, run.describe(seed))
+    with deferred():
+        while state.epoch < run.epochs:
+            _train_epoch(run, seed, state, file, progress)
+            _finish_epoch(run, state)
+            _save(file, state, run.describe(seed))
 
 
 def _train_epoch(run: Tuning, seed: int, state: State, file: Path, progress: Progress) -> None:
@@ -334,8 +338,11 @@ def _train_epoch(run: Tuning, seed: int, state: State, file: Path, progress: Pro
             state.step = step + 1
             state.seconds += time.perf_counter() - started
             progress.advance()
-            if state.step % CHECKPOINT_STEPS == 0 and state.step < run.steps_per_epoch:
+            is_last = asked()
+            if is_last or (state.step % CHECKPOINT_STEPS == 0 and state.step < run.steps_per_epoch):
                 _save(file, state, run.describe(seed))
+            if is_last:
+                raise Preempted
 
 
 def _batches(run: Tuning, seed: int, epoch: int, first: int) -> Iterator[tuple[np.ndarray, Arrays, int]]:

@@ -78,7 +78,7 @@ def test_images_of_different_sizes_are_each_brought_to_the_encoders(encoder, tas
     sizes = [(16, 16), (40, 20), (33, 61), (16, 16)]
     rng = np.random.default_rng(0)
     samples = [(str(i), rng.integers(0, 256, (*size, 3), dtype=np.uint8), i) for i, size in enumerate(sizes)]
-    monkeypatch.setattr(extract, "read_split", lambda task, split: iter(samples))
+    monkeypatch.setattr(extract, "read_split", lambda task, split, start: iter(samples))
     monkeypatch.setattr(extract, "count_samples", lambda task, split: len(samples))
     found = extract_features(encoder, task).train.features
     with torch.inference_mode():
