@@ -24,6 +24,10 @@ rule tune:
         features_code=features_code,
         noise_seed=task_noise_seed,
         code=tune_code,
+    resources:
+        gpu=1,
+        # Heads are small: four of these jobs share a device.
+        gpu_percent=25,
     conda:
         "../envs/environment.yaml"
     script:
@@ -54,6 +58,7 @@ rule tune_encoder:
         code=tune_encoder_code,
     resources:
         gpu=1,
+        gpu_percent=whole_devices,
     conda:
         "../envs/environment.yaml"
     wildcard_constraints:

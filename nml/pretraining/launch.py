@@ -15,6 +15,7 @@ from nml.corpora.catalogue import open_corpus
 from nml.devices import limit_threads
 from nml.errors import UserError
 from nml.jobs import log_handlers
+from nml.leases import held
 from nml.preemption import Preempted, stoppable
 from nml.pretraining.engine import Run
 from nml.pretraining.pretrain import pretrain
@@ -72,7 +73,8 @@ def launch(
 
 def _run(command: list[str]) -> int:
     """Run a command to its end and return its exit code; when asked to stop, let it save its state first."""
-    with subprocess.Popen(command, env=os.environ | TORCHRUN) as process:
+    # It may live on when this process is killed, and then still has the devices.
+    with subprocess.Popen(command, env=os.environ | TORCHRUN, pass_fds=held()) as process:
         try:
             return process.wait()
         except Preempted:
