@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ from tests.gpus import gpus
 __all__ = ["gpus"]
 
 ZERO, ONE = Device("GPU-0", "NVIDIA H200"), Device("GPU-1", "NVIDIA H200")
+
+
+def take(jobs: ExitStack, count: int, percent: int) -> list[Device]:
+    """Lease devices as another job does, until all jobs end."""
+    return leases._wait_for(visible_devices(), count, percent, jobs)
 
 
 @pytest.fixture(autouse=True)
@@ -88,10 +94,12 @@ def test_a_driver_that_fails_is_none(gpus: Path) -> None:
 
 
 def test_a_job_sees_what_it_leased_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), leased(1) as first, leased(1) as second:
-        assert (first, second) == ([ZERO], [ONE])
-        assert os.environ[VISIBLE] == "GPU-1"
-    assert VISIBLE not in os.environ
+    with caplog.at_level(logging.INFO), ExitStack() as others:
+        assert take(others, 1, 100) == [ZERO]
+        with leased(1) as devices:
+            assert devices == [ONE]
+            assert os.environ[VISIBLE] == "GPU-1"
+        assert VISIBLE not in os.environ
     assert caplog.messages[0] == "computes on NVIDIA H200 (GPU-0)"
 
 
@@ -102,11 +110,16 @@ def test_a_job_without_gpus_sees_none() -> None:
 
 
 def test_shares_are_spread_over_the_devices_until_they_are_full() -> None:
-    with leased(1, 50) as a, leased(1, 50) as b, leased(1, 30) as c, leased(1, 50) as d:
-        assert [a, b, c, d] == [[ZERO], [ONE], [ZERO], [ONE]]
-        assert gpu_share() == 0.5
-        assert leases._free({device: leases._folder(device) for device in (ZERO, ONE)}, 20) == [ZERO]
-        assert leases._free({device: leases._folder(device) for device in (ZERO, ONE)}, 21) == []
+    with ExitStack() as jobs:
+        assert [take(jobs, 1, percent) for percent in (50, 50, 30, 40)] == [[ZERO], [ONE], [ZERO], [ONE]]
+        folders = {device: leases._folder(device) for device in (ZERO, ONE)}
+        assert [leases._free(folders, percent) for percent in (10, 20, 21)] == [[ZERO, ONE], [ZERO], []]
+    assert leases._free(folders, 100) == [ZERO, ONE]
+
+
+def test_a_job_knows_its_share() -> None:
+    with leased(1, 25):
+        assert gpu_share() == 0.25
     assert gpu_share() == 1
 
 
@@ -188,19 +201,12 @@ print(json.dumps([*held, os.environ.get("CUDA_VISIBLE_DEVICES")]))
 """
 
 
-def test_of_many_processes_none_gets_more_than_there_is_and_all_get_some(gpus: Path) -> None:
+def test_of_many_processes_none_gets_more_than_there_is_and_all_get_some() -> None:
     rng = random.Random(0)
     workers = []
     for count, percent in WISHES:
-        command = [
-            sys.executable,
-            "-c",
-            WORKER,
-            str(leases.ROOT),
-            str(count),
-            str(percent),
-            str(rng.uniform(0.05, 0.3)),
-        ]
+        wish = (leases.ROOT, count, percent, rng.uniform(0.05, 0.3))
+        command = [sys.executable, "-c", WORKER, *map(str, wish)]
         workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     spans = [json.loads(worker.communicate(timeout=120)[0]) for worker in workers]
     assert [len(devices) for devices, *_ in spans] == [count for count, _ in WISHES]
@@ -218,7 +224,8 @@ def test_of_many_processes_none_gets_more_than_there_is_and_all_get_some(gpus: P
 
 
 def test_a_job_that_needs_many_is_not_passed_by() -> None:
-    with leased(1):
+    with ExitStack() as jobs:
+        take(jobs, 1, 100)
         large = holder(2, 100)
         assert line_of(large) == "waiting for 2 of 2 GPUs: other jobs have them"
         small = holder(1, 100)
