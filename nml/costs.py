@@ -200,6 +200,14 @@ def job_costs(results: Path = Path("results")) -> Iterator[JobCost]:
             yield cost
 
 
+def recorded_costs(rule: str, results: Path = Path("results")) -> list[JobCost]:
+    """Return what the jobs of a rule cost of which there are records, other than Snakemake's."""
+    logs = results / "logs"
+    files = [*logs.glob(f"{rule}{SUFFIX}"), *logs.glob(f"{rule}/**/*{SUFFIX}")]
+    names = (str(file.relative_to(logs)).removesuffix(SUFFIX).partition("/")[2] for file in sorted(files))
+    return [cost for name in names if (cost := cost_of(rule, name, results))]
+
+
 def cost_of(rule: str, job: str, results: Path = Path("results")) -> JobCost | None:
     """Return what is known of one job; `job` is what its log and its benchmark record are called below the rule's."""
     name = f"{rule}/{job}" if job else rule
