@@ -25,9 +25,9 @@ def limit_gpu_jobs():
 
 
 def _require_room(room):
-    """Stop before the first job if one could never start: Snakemake would wait for ever."""
+    """Stop before the first job if one asks for more than there is: it would only find out itself, after others."""
     for job in workflow.dag.needrun_jobs():
-        if job.resources.get(GPU_PERCENT, 0) > room:
+        if WHOLE * job.resources.get("gpu", 0) > room and job.resources.get("nodes", 1) == 1:
             raise WorkflowError(
                 f"rule {job.rule.name} asks for {job.resources.gpu} GPUs, and this machine has {room // WHOLE} for it. "
                 f"Lower its resource gpu: --set-resources {job.rule.name}:gpu={room // WHOLE}."

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from nml.errors import UserError
-from nml.pretraining.checkpoints import load_tensors
+from nml.preemption import EXIT_CODE
+from nml.pretraining.checkpoints import load_tensors, read_header
 from nml.tuning import registry, whitebox
 from nml.tuning.engine import fit
 from nml.tuning.specs import HeadSpec
 from nml.tuning.views import views_for
 from nml.tuning.whitebox import EncoderBatch, Network, Tuning, backward, predict, tune
+from tests.interrupted import exit_code_of
 from tests.tuning.encoders import SQUASH, make_encoder, make_images
 
 NO_CHANGE = {"crop_scale": 1, "flip": False}
@@ -210,6 +212,42 @@ def test_a_resumed_run_ends_with_the_same_bits(run, tmp_path, monkeypatch, metho
         tune(tuning, seed=2)
     assert list((tmp_path / "killed").rglob("state.safetensors"))
     assert_same(tune(tuning, seed=2), whole)
+
+
+def tune_until(moment, folder: Path) -> None:
+    """Tune in a process of its own; the moment comes with the third step."""
+    torch.set_num_threads(1)
+    step, calls = whitebox._train_step, []
+
+    def counted(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            moment()
+        return step(*arguments)
+
+    whitebox._train_step = counted
+    tune(colours(folder), seed=2)
+
+
+def colours(folder: Path) -> Tuning:
+    return Tuning(
+        *("ft", "ft", "ft", 0.01, 0.01, 2, 8, registry.complete("ft", {})),
+        open_encoder=lambda: make_encoder("timm-resnet"),
+        images=make_images(folder / "images"),
+        views=views_for(SQUASH, 0.8, True, torch.device("cpu")),
+        progress_dir=folder / "progress",
+    )
+
+
+def test_asked_to_stop_it_saves_its_state_and_goes_on_with_the_same_bits(tmp_path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert exit_code_of(tune_until, tmp_path) == EXIT_CODE
+    (state,) = (tmp_path / "progress").rglob("*.safetensors")
+    assert read_header(state)["step"] == 3
+    resumed = tune(colours(tmp_path), seed=2)
+    assert_same(resumed, tune(replace(colours(tmp_path), progress_dir=tmp_path / "calm"), seed=2))
+    torch.set_num_threads(before)
 
 
 def test_a_finished_seed_is_not_tuned_again_and_one_of_another_description_is(run, monkeypatch):
