@@ -150,7 +150,7 @@ def extract_until(moment, root, part):
         return real(*arguments)
 
     extract._features = counted
-    cached_features(ADDRESS, "emoji-domains", root / "features", "code", root=root)
+    cached_features(ADDRESS, "handwritten-digits", root / "features", "code", root=root)
 
 
 @pytest.mark.parametrize("every", [60.0, 0.0], ids=["in its first minute", "later"])
@@ -162,18 +162,18 @@ def test_an_extraction_that_is_asked_to_stop_goes_on_with_the_same_bits(tmp_path
     monkeypatch.setattr(extract, "BATCH_SIZE", 64)
     with pytest.raises(Preempted), stoppable(), monkeypatch.context() as patch:
         patch.setattr(extract, "_features", extract._features)
-        extract_until(lambda: signal.raise_signal(signal.SIGTERM), tmp_path, 20)
+        extract_until(lambda: signal.raise_signal(signal.SIGTERM), tmp_path, 12)
     parts = sorted(file.name for file in (tmp_path / "features/parts").iterdir())
-    assert len(parts) == (1 if every else 20)
+    assert len(parts) == (1 if every else 12)
     seen = []
     real = extract._features
     monkeypatch.setattr(extract, "_features", lambda encoder, images: seen.append(len(images)) or real(encoder, images))
-    cached_features(ADDRESS, "emoji-domains", tmp_path / "features", "code", root=tmp_path)
+    cached_features(ADDRESS, "handwritten-digits", tmp_path / "features", "code", root=tmp_path)
     assert not (tmp_path / "features/parts").exists()
     resumed = len(seen)
-    cached_features(ADDRESS, "emoji-domains", tmp_path / "calm", "code", root=tmp_path)
+    cached_features(ADDRESS, "handwritten-digits", tmp_path / "calm", "code", root=tmp_path)
     if not every:
-        assert len(seen) - resumed == resumed + 20, "no batch is extracted twice"
+        assert len(seen) - resumed == resumed + 12, "no batch is extracted twice"
     for name in FILES:
         assert (tmp_path / "features" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
     torch.set_num_threads(before)
