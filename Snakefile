@@ -12,6 +12,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/devices.smk"
 include: "rules/corpora.smk"
 include: "rules/noise.smk"
 include: "rules/tasks.smk"
@@ -22,6 +23,7 @@ include: "rules/reporting.smk"
 
 onstart:
     hold_workflow_lock()
+    limit_gpu_jobs()
     require_data(workflow.dag.needrun_jobs())
 
 

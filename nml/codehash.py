@@ -14,7 +14,8 @@ from pathlib import Path
 from nml.plugins import PACKAGE
 
 # What these say or show cannot change a result.
-NEUTRAL = {PACKAGE / name for name in ("errors.py", "jobs.py", "progress.py", "pretraining/watching.py")}
+NEUTRAL = {PACKAGE / f"{name}.py" for name in ("costs", "errors", "jobs", "leases", "preemption", "progress")}
+NEUTRAL |= {PACKAGE / "pretraining/watching.py"}
 
 
 def code_hash(sources: Iterable[str | Path]) -> str:

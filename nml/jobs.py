@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from nml.costs import Cost, metered, recorded
 from nml.errors import UserError
+from nml.leases import WHOLE, leased
+from nml.preemption import Preempted, stoppable
 
 logger = logging.getLogger("nml")
 
@@ -43,15 +46,21 @@ def log_handlers(file: str | Path, mode: str) -> list[logging.Handler]:
 def job(snakemake: Any) -> Iterator[None]:
     """Log to the terminal and to the rule's log file; end the job with the message alone on a `UserError`.
 
-    Other errors go to the log file with their traceback, and up to Snakemake. A job that outlived a killed Snakemake
-    may still be at work on the same outputs: then this one waits for it to end, and does its work after it.
+    It sees the GPUs that it leased, as many as its resource `gpu` says, and no other. What it cost is noted beside the
+    log. Other errors go to the log file with their traceback, and up to Snakemake. A job that is asked to stop ends
+    with `nml.preemption.EXIT_CODE`. A job that outlived a killed Snakemake may still be at work on the same outputs:
+    then this one waits for it to end, and does its work after it.
     """
     lock = _hold(Path(snakemake.log[0]))
     handlers = log_handlers(snakemake.log[0], mode="w")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
     logger.setLevel(logging.INFO)
     try:
-        yield
+        with stoppable(), recorded(Path(snakemake.log[0])) as cost, _on_its_devices(snakemake.resources, cost):
+            yield
+    except Preempted:
+        logger.warning("%s: asked to stop. What is done is kept; the next run goes on from there.", snakemake.rule)
+        raise
     except UserError as error:
         logger.error("%s: %s", snakemake.rule, error)
         sys.exit(1)
@@ -60,6 +69,19 @@ def job(snakemake: Any) -> Iterator[None]:
         raise
     finally:
         lock.close()
+
+
+@contextmanager
+def _on_its_devices(resources: Any, cost: Cost) -> Iterator[None]:
+    """Lease the job's devices; `gpu_percent` of its resources counts one whole device as 100."""
+    if resources.get("nodes", 1) > 1:
+        # Other machines see none of this one's leases, and a scheduler has set them all aside for the job.
+        yield
+        return
+    count = resources.get("gpu", 0)
+    percent = min(WHOLE, max(1, resources.get("gpu_percent", WHOLE * count) // max(count, 1)))
+    with leased(count, percent) as devices, metered(cost, devices, percent / WHOLE):
+        yield
 
 
 def _hold(log: Path) -> IO[bytes]:

@@ -4,27 +4,38 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any
+
+from nml.preemption import Preempted, answer_signals, asked
 
 
 def in_processes(function: Callable[..., Any], jobs: list[tuple[Any, ...]], workers: int) -> Iterator[Any]:
     """Yield `function(*job)` for each job, in their order, from at most `workers` processes; one is this process.
 
-    An error of a job is raised as it is, and jobs that have not started by then never do. However this process ends,
-    the others end with it.
+    An error of a job is raised as it is, and jobs that have not started by then never do. When this process is asked to
+    stop, so are the others, in the middle of their jobs; however it ends, they end with it.
     """
     if workers == 1:
         yield from (function(*job) for job in jobs)
         return
     # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
     try:
-        for future in [pool.submit(function, *job) for job in jobs]:
+        for future in [pool.submit(_unless_asked, function, *job) for job in jobs]:
             yield future.result()
+    except Preempted:
+        for process in active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    answer_signals()
+    end_with_parent()
 
 
 def end_with_parent() -> None:
@@ -37,3 +48,10 @@ def _wait_and_end() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+def _unless_asked(function: Callable[..., Any], *job: Any) -> Any:
+    """Do a job, unless this process was asked to stop during an earlier one."""
+    if asked():
+        raise Preempted
+    return function(*job)

@@ -20,6 +20,9 @@ rule pretrain:
         code=lambda wildcards: code("pretrain", architecture_file(wildcards.recipe)),
     # What everything else waits for goes first, so that no core idles at the end.
     priority: 1
+    resources:
+        gpu=1,
+        gpu_percent=whole_devices,
     conda:
         "../envs/environment.yaml"
     script:

@@ -25,6 +25,10 @@ rule tune:
         noise_seed=task_noise_seed,
         code=tune_code,
         method_code=json.dumps({name: code_of(*method_files([name])) for name in HEAD_METHODS}),
+    resources:
+        gpu=1,
+        # Heads are small: four of these jobs share a device.
+        gpu_percent=25,
     conda:
         "../envs/environment.yaml"
     script:
@@ -55,6 +59,7 @@ rule tune_encoder:
         code=tune_encoder_code,
     resources:
         gpu=1,
+        gpu_percent=whole_devices,
     conda:
         "../envs/environment.yaml"
     wildcard_constraints:

@@ -12,6 +12,8 @@ import pytest
 from nml import downloads, plugins
 from nml.downloads import Remote, download
 from nml.errors import UserError
+from nml.preemption import EXIT_CODE
+from tests.interrupted import exit_code_of
 from tests.loopback import Server
 
 CONTENT = bytes(range(256)) * 20_000
@@ -263,3 +265,28 @@ def test_two_processes_fetch_a_file_once(server: Server, tmp_path: Path) -> None
         thread.join()
     assert (tmp_path / "data.bin").read_bytes() == CONTENT
     assert len(server.requests) == 1
+
+
+def fetch_until(moment: Callable[[], None], url: str, folder: Path) -> None:
+    """Download a file; the moment comes when some of it is there."""
+    chunks = downloads.Progress.advance
+
+    def advance(*arguments: object) -> None:
+        chunks(*arguments)
+        moment()
+
+    downloads.Progress.advance = advance
+    download(Remote("data.bin", (url,)), folder)
+
+
+def test_a_download_that_is_asked_to_stop_keeps_what_has_come(tmp_path: Path) -> None:
+    server = Server(CONTENT)
+    try:
+        assert exit_code_of(fetch_until, server.url(), tmp_path) == EXIT_CODE
+        assert CONTENT.startswith((tmp_path / "data.bin.part").read_bytes())
+        assert (tmp_path / "data.bin.part").stat().st_size >= 1 << 20
+        download(Remote("data.bin", (server.url(),)), tmp_path)
+    finally:
+        server.close()
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+    assert "range" in server.requests[-1], "the rest alone was asked for"

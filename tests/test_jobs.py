@@ -21,7 +21,7 @@ def snakemake(tmp_path: Path) -> Iterator[SimpleNamespace]:
     root = logging.getLogger()
     before = root.handlers[:], root.level, logger.level
     root.handlers = []
-    yield SimpleNamespace(rule="pretrain", log=[str(tmp_path / "job.log")])
+    yield SimpleNamespace(rule="pretrain", log=[str(tmp_path / "job.log")], resources={})
     for handler in root.handlers:
         handler.close()
     root.handlers, root.level, logger.level = before
@@ -114,6 +114,6 @@ def test_a_job_waits_for_an_earlier_run_of_itself(tmp_path, monkeypatch):
 
     # The earlier run ends only when the later one has said that it waits.
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with job(SimpleNamespace(rule="tune", log=["results/a.log"])):
+    with job(SimpleNamespace(rule="tune", log=["results/a.log"], resources={})):
         assert earlier.wait(timeout=60) == 0
     assert "waiting for an earlier run of this job to end (results/a.log)" in sys.stderr.getvalue()

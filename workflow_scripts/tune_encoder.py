@@ -11,6 +11,7 @@ from nml.evaluation.evaluate_encoder import evaluate_encoder
 from nml.features.noisy import realised
 from nml.grid import Encoder, TaskAddress
 from nml.jobs import job
+from nml.preemption import undisturbed
 from nml.seeds import derive_seed
 from nml.tasks.task import list_split, open_task
 from nml.tuning.whitebox.run import open_tuning
@@ -26,13 +27,15 @@ with job(snakemake):
     seeds = {seed: derive_seed(encoder.recipe, f"s{encoder.seed}", task.name, seed) for seed in range(params.seeds)}
     result = evaluate_encoder(run, seeds, encoder.identity(), params.fractions)
     path = Path(snakemake.output.cell)
-    write_parquet(path, result.cells, CELL_SCHEMA)
-    write_parquet(path.with_suffix(".predictions.parquet"), result.predictions, PREDICTIONS_SCHEMA)
     about = {"split_variant": run.images.variant}
     if task.noise.percent:
         clean = open_task(task.name)
         splits = {"train": run.images.train.labels, "val": run.images.validation.labels}
         made = {split: realised(list_split(clean, split)[1], labels) for split, labels in splits.items()}
         about["label_noise"] = {"noise": str(task.noise), "seed": params.noise_seed} | made
-    write_json(path.with_suffix(".meta.json"), result.metadata | about)
-    shutil.rmtree(progress, ignore_errors=True)
+    # Asked to stop in here, the job would have neither its outputs nor its progress.
+    with undisturbed():
+        write_parquet(path, result.cells, CELL_SCHEMA)
+        write_parquet(path.with_suffix(".predictions.parquet"), result.predictions, PREDICTIONS_SCHEMA)
+        write_json(path.with_suffix(".meta.json"), result.metadata | about)
+        shutil.rmtree(progress, ignore_errors=True)

@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from nml.cli.jobs import STAGES, Job, jobs_of
 from nml.config.grid import encoders_of
 from nml.config.load import load_config
 from nml.config.schema import Config
+from nml.costs import recorded_costs
 from nml.errors import UserError
 from nml.progress import clock
 
@@ -37,7 +39,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def mean_seconds(rule: str) -> float | None:
-    """Return the mean run time of a rule's jobs by their benchmark records, or None if none was timed."""
+    """Return the mean run time of a rule's jobs, with all their tries, or by Snakemake's records; None without any."""
+    if costs := recorded_costs(rule):
+        return sum(cost.seconds for cost in costs) / len(costs)
     folder = Path("results/benchmarks")
     records = [*folder.glob(f"{rule}.jsonl"), *folder.glob(f"{rule}/**/*.jsonl")]
     times = [json.loads(line)["s"] for record in records for line in record.read_text().splitlines()]
@@ -92,7 +96,14 @@ def _estimate(jobs: list[Job], seconds: dict[str, float | None]) -> str:
         return total + "No such job was timed here yet (results/benchmarks), so there is no estimate."
     untimed = _unique(job.rule for job in missing if seconds[job.rule] is None)
     left_out = f" Left out, because never timed: {', '.join(untimed)}." if untimed else ""
-    return f"{total}About {clock(sum(timed))} one after another, by results/benchmarks.{left_out}"
+    said = f"{total}About {clock(sum(timed))} one after another, by what such jobs took here.{left_out}"
+    hours = sum(_mean_gpu_hours(rule) * count for rule, count in Counter(job.rule for job in missing).items())
+    return f"{said} About {_hours(hours)} GPU-hours of it on GPUs like those." if hours else said
+
+
+def _mean_gpu_hours(rule: str) -> float:
+    costs = recorded_costs(rule)
+    return sum(cost.gpu_seconds for cost in costs) / len(costs) / 3600 if costs else 0.0
 
 
 def _costs(costs: list[Cost]) -> Table:

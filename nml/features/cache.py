@@ -13,6 +13,7 @@ import torch
 from nml import encoders
 from nml.artifacts import locked, read_json
 from nml.encoders.load import checkpoint_path
+from nml.features.parts import Parts
 from nml.features.store import TaskFeatures, load_features, save_features, stored_key
 from nml.features.views import SMALLEST_AREA
 from nml.tasks.task import facts, open_task
@@ -42,8 +43,10 @@ def cached_features(
             return load_features(folder)
         from nml.features.extract import extract_features
 
-        found = extract_features(encoders.load(address, root), task, views, key.get("smallest_area", 1.0))
+        parts = Parts(folder / "parts", key)
+        found = extract_features(encoders.load(address, root), task, views, key.get("smallest_area", 1.0), parts)
         save_features(found, key, folder)
+        parts.remove()
         return found
 
 

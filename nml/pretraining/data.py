@@ -20,6 +20,7 @@ from nml.corpora.verify import require_unchanged
 from nml.devices import choose_device
 from nml.errors import UserError
 from nml.noise.noisy_samples import read_noisy_range
+from nml.preemption import kept_from_children
 from nml.pretraining.batches import Batch, Change, Decoded, assemble
 from nml.pretraining.corrupt import CorruptImages
 from nml.pretraining.epoch_plan import repeated, share_of, steps_of, stretches
@@ -235,7 +236,9 @@ def loaded(stream: IterableDataset, workers: int) -> Iterator[Any]:
         return
     # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
     options = {"multiprocessing_context": "spawn", "pin_memory": choose_device().type == "cuda"}
-    for item in DataLoader(_PassingErrors(stream), None, num_workers=workers, **options):
+    with kept_from_children():
+        items = iter(DataLoader(_PassingErrors(stream), None, num_workers=workers, **options))
+    for item in items:
         if isinstance(item, UserError):
             raise item
         yield item

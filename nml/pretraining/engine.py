@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from nml.preemption import Preempted, deferred
 from nml.pretraining.data import TrainingData
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.micro_batches import count_parts
@@ -25,7 +26,7 @@ from nml.pretraining.step import train_step
 from nml.pretraining.training_log import facts_so_far, log_row, own_samples, speed_so_far, summary
 from nml.pretraining.validation import ValidationData, validation_accuracy
 from nml.pretraining.watching import Subject, Watcher, watching
-from nml.pretraining.world import ALONE, World
+from nml.pretraining.world import ALONE, Consent, World
 from nml.progress import Progress
 from nml.seeds import derive_seed
 
@@ -44,6 +45,8 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     UserError
         If the loss or a weight is not finite, too many images are corrupt, the data is damaged, the warm-up is longer
         than the training, a batch has fewer samples than there are processes, or the model cannot take test images.
+    Preempted
+        If a process was asked to stop, after all have saved their state: after a step, or after the validation.
     """
     validation = ValidationData(run.validation_corpus, run.recipe.image_transform, run.loader_workers)
     data = _training_data(run)
@@ -57,9 +60,10 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     _say_parts(run, sizes[0], world)
     progress = Progress(run.label, run.recipe.epochs * len(sizes), done=state.epoch * len(sizes) + state.step)
     subject = Subject(run.label, run.fingerprint(world), run.recipe.model_dump(mode="json"), progress.done)
-    with watching(run.watch if world.rank == 0 else (), subject) as watcher:
+    stops = Consent(world)
+    with deferred(), watching(run.watch if world.rank == 0 else (), subject) as watcher:
         while state.epoch < run.recipe.epochs:
-            _train_epoch(run, data, trained, state, sizes, world, progress, watcher)
+            _train_epoch(run, data, trained, state, sizes, world, progress, watcher, stops)
             state.sums = world.add(state.sums)
             require_finite(run, state, world)
             row = log_row(run, state, sizes, world)
@@ -117,6 +121,7 @@ def _train_epoch(
     world: World,
     progress: Progress,
     watcher: Watcher,
+    stops: Consent,
 ) -> None:
     """Train to the end of the epoch that is under way."""
     if not state.step:
@@ -138,6 +143,9 @@ def _train_epoch(
         if watcher.is_due(progress.done):
             others = speed_so_far(state, sizes) | {"learning_rate": state.optimizer.param_groups[0]["lr"]}
             watcher.show_steps(progress.done, state.sums, own_samples(state, sizes, world), others)
-        if state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes):
+        is_last = stops.given()
+        if is_last or (state.step % CHECKPOINT_STEPS == 0 and state.step < len(sizes)):
             require_finite(run, state, world)
             save(run, state, world)
+        if is_last:
+            raise Preempted

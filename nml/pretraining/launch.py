@@ -15,6 +15,8 @@ from nml.corpora.catalogue import open_corpus
 from nml.devices import limit_threads
 from nml.errors import UserError
 from nml.jobs import log_handlers
+from nml.leases import held
+from nml.preemption import Preempted, stoppable
 from nml.pretraining.pretrain import pretrain
 from nml.pretraining.run import Run
 from nml.pretraining.world import World, joined
@@ -22,6 +24,9 @@ from nml.pretraining.world import World, joined
 logger = logging.getLogger("nml")
 
 JOB = "job.json"
+# torchrun passes these on to its processes, and gives them the seconds until it kills them: a step and a checkpoint.
+TORCHRUN = {"TORCHELASTIC_SIGNALS_TO_HANDLE": "SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT"}
+TORCHRUN |= {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "120"}
 
 
 def launch(
@@ -62,8 +67,22 @@ def launch(
     job = run.progress_dir / JOB
     write_json(job, _described(run) | {"out_dir": str(out_dir), "threads": own, "log": str(log)})
     command = [*_torchrun(here, nodes, starter), "-m", __name__, str(job)]
-    if subprocess.run(command, check=False).returncode:
+    if _run(command):
         raise UserError(f"{run.label}: one of the {processes} processes failed; its message stands above and in {log}.")
+
+
+def _run(command: list[str]) -> int:
+    """Run a command to its end and return its exit code; when asked to stop, let it save its state first."""
+    # It may live on when this process is killed, and then still has the devices.
+    with subprocess.Popen(command, env=os.environ | TORCHRUN, pass_fds=held()) as process:
+        try:
+            return process.wait()
+        except Preempted:
+            process.terminate()
+            raise
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _torchrun(processes: int, nodes: int, starter: str) -> list[str]:
@@ -126,7 +145,7 @@ def read_run(described: dict[str, Any]) -> Run:
 def main(job_file: Path) -> None:
     """Take part in a training that `launch` started; the first process writes what comes of it."""
     job = read_json(job_file)
-    with joined() as world:
+    with stoppable(), joined() as world:
         _log_to(job["log"], world)
         limit_threads(job["threads"])
         try:

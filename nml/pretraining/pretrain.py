@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nml.artifacts import read_json
 from nml.devices import describe_device
+from nml.preemption import undisturbed
 from nml.pretraining.encoder_files import write_encoder
 from nml.pretraining.engine import train
 from nml.pretraining.run import Run
@@ -28,6 +29,8 @@ def pretrain(run: Run, out_dir: Path, world: World = ALONE) -> None:
         "realised_noise_percent": noise["realised_percent"],
         "device": describe_device(world.size),
     }
-    write_log(out_dir, log)
-    write_encoder(model, run.label, run.recipe, len(run.corpus.class_names), facts, out_dir)
-    shutil.rmtree(run.progress_dir, ignore_errors=True)
+    # Asked to stop in here, the job would have neither its outputs nor its progress.
+    with undisturbed():
+        write_log(out_dir, log)
+        write_encoder(model, run.label, run.recipe, len(run.corpus.class_names), facts, out_dir)
+        shutil.rmtree(run.progress_dir, ignore_errors=True)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.distributed.nn.functional import all_gather
 
 from nml.devices import choose_device
+from nml.preemption import asked
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,37 @@ class World:
 
 
 ALONE = World()
+
+
+class Consent:
+    """Tells all processes at the same step that one of them was asked to stop; alone, at the step where it was.
+
+    What all say at one step is looked at in the next: the answer is there by then, and no GPU stands still for it.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._said: tuple[torch.Tensor, torch.cuda.Event | None] | None = None
+
+    def given(self) -> bool:
+        """Return whether to stop now; every process must call it once a step."""
+        if self._world.size == 1:
+            return asked()
+        said, self._said = self._said, self._say()
+        if said is None:
+            return False
+        answer, ready = said
+        if ready:
+            ready.synchronize()
+        return bool(answer)
+
+    def _say(self) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+        total = self._world.add(torch.tensor(int(asked()), device=self._world.device))
+        if total.device.type != "cuda":
+            return total, None
+        answer, ready = total.to("cpu", non_blocking=True), torch.cuda.Event()
+        ready.record()
+        return answer, ready
 
 
 @contextmanager

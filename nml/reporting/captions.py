@@ -66,6 +66,9 @@ TABLE_CAPTIONS = {
     "run_times": "Run time of tuning: wall time while the heads of a cell trained, on the device that ran them, from "
     "the metadata beside the cells. Heads of one job train together, so a method's time depends on what else was in "
     "the job. No interval.",
+    "cost": "What the jobs cost that led to the present outputs, tries that failed or were asked to stop included, by "
+    "the records beside their logs, else by Snakemake's benchmarks; killed tries are not known. Memory is of the "
+    "largest process, GPU memory of one device; energy is of the GPUs alone, where the driver tells it. No interval.",
     "datasets": "The downstream data sets: test samples as in the cells, the rest as the data set describes itself; "
     "'-' where it is not on the machine that made this table. The metric of all is accuracy; mean per-class accuracy "
     "and macro F1 are in the cells too.",

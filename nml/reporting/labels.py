@@ -16,6 +16,7 @@ TABLES = (
     "pretraining",
     "learning",
     "run_times",
+    "cost",
     "datasets",
 )
 FIGURES = (

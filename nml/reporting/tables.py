@@ -15,7 +15,7 @@ from nml.reporting.associations import associate, spectrum_points
 from nml.reporting.averages import average_each_test_set, average_over_tasks, results_per_task
 from nml.reporting.captions import TABLE_CAPTIONS, seeds_note
 from nml.reporting.claims import claims_table
-from nml.reporting.costs import run_times
+from nml.reporting.costs import cost_table, run_times
 from nml.reporting.datasets import datasets_table
 from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
@@ -32,7 +32,7 @@ _OOD_NOTE = "OOD domains show the same concepts and are not independent: the OOD
 _TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
-    *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence"),
+    *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence", "rule", "GPU"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
@@ -71,6 +71,7 @@ def build_tables(
         "pretraining": pretraining,
         "learning": learning_table(encoder_metas),
         "run_times": run_times(cell_files),
+        "cost": cost_table(Path(cell_files[0]).parents[6]),
         "datasets": datasets_table(cells),
     }
     note = seeds_note(tables["averages"])

@@ -96,17 +96,19 @@ def open_task(name: str, noise_seed: int = 0) -> Task:
     return Task(name, folder_of(entry), names, groups, layout.variant, allowed, noise_seed, entry, layout)
 
 
-def read_split(task: Task, split: str) -> Iterator[tuple[str, np.ndarray, int]]:
-    """Yield a split's samples in a fixed order: key, uint8 image [H, W, 3], RGB, and label.
+def read_split(task: Task, split: str, start: int = 0) -> Iterator[tuple[str, np.ndarray, int]]:
+    """Yield a split's samples in a fixed order, from the one at `start` on: key, uint8 image [H, W, 3], RGB, and label.
 
-    Images of one split may have different sizes.
+    Images of one split may have different sizes. Those before `start` are not decoded.
 
     Raises
     ------
     UserError
         If a file, image or label is missing or damaged; it is named.
     """
-    return read_rows(task, split, None) if _is_whole(task, split) else _read_varied(task, split)
+    if not _is_whole(task, split):
+        return _read_varied(task, split, start)
+    return read_rows(task, split, np.arange(start, count_samples(task, split)) if start else None)
 
 
 def read_rows(task: Task, split: str, rows: np.ndarray | None) -> Iterator[tuple[str, np.ndarray, int]]:
@@ -191,9 +193,9 @@ def _varied(task: Task, split: str) -> tuple[list[str], np.ndarray, np.ndarray]:
     return [keys[row] for row in rows], labels[rows], rows
 
 
-def _read_varied(task: Task, split: str) -> Iterator[tuple[str, np.ndarray, int]]:
+def _read_varied(task: Task, split: str, start: int) -> Iterator[tuple[str, np.ndarray, int]]:
     _, labels, rows = _varied(task, split)
-    for (key, image, _), label in zip(read_rows(task, split, rows), labels.tolist(), strict=True):
+    for (key, image, _), label in zip(read_rows(task, split, rows[start:]), labels[start:].tolist(), strict=True):
         yield key, image, label
 
 

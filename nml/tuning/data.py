@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nml.devices import gpu_share
 from nml.errors import UserError
 
 ROWS_AT_ONCE = 8192
@@ -58,7 +59,11 @@ class Rows:
 
 def room(device: torch.device) -> float:
     """Return how many bytes of one kind, features or stacked heads, may go to a device."""
-    return FREE_SHARE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else float("inf")
+    if device.type != "cuda":
+        return float("inf")
+    free, total = torch.cuda.mem_get_info(device)
+    # Jobs that share a device each find the same memory free.
+    return FREE_SHARE * min(free, gpu_share() * total)
 
 
 @dataclass(frozen=True)

@@ -98,3 +98,15 @@ def test_another_configuration_can_be_given(capsys: pytest.CaptureFixture[str]) 
     Path("other.yaml").write_text(yaml.safe_dump(values))
     main(["plan", "--config", "other.yaml"])
     assert capsys.readouterr().out.startswith("other (other.yaml)")
+
+
+def test_what_jobs_cost_with_all_their_tries_counts_before_snakemakes_times(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_text("results/benchmarks/tune/a/x.jsonl", '{"s": 10.0}\n')
+    entry = '{{"outcome": "{}", "seconds": 20, "gpu_seconds": 1800, "gpu": "a GPU"}}\n'
+    write_text("results/logs/tune/a/x.cost.jsonl", entry.format("preempted") + entry.format("done"))
+    shown = plan(capsys)
+    assert row(shown, "tune") == ["6", "0", "6", "40.0", "4:00"]
+    assert "About 4:00 one after another, by what such jobs took here." in shown
+    assert "About 6 GPU-hours of it on GPUs like those." in shown

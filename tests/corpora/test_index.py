@@ -19,6 +19,8 @@ from nml.corpora.catalogue import Corpus, Shard, open_corpus
 from nml.corpora.index import INDEX_SCHEMA, index_corpus
 from nml.corpora.parts import Checks, index_shard
 from nml.errors import UserError
+from nml.preemption import EXIT_CODE
+from tests.interrupted import exit_code_of
 
 
 def test_the_index_has_a_row_for_each_sample(tiny_corpus: Path, tmp_path: Path) -> None:
@@ -265,3 +267,30 @@ def test_equal_hashes_of_different_keys_are_no_duplicates(
 ) -> None:
     monkeypatch.setattr(parts_module, "hash_keys", lambda keys, salt: [len(key) for key in keys])
     index_corpus(open_corpus("tiny"), tmp_path / "index")
+
+
+def index_until(moment: Callable[[], None], corpus: Corpus, folder: Path) -> None:
+    """Index with this process alone; the moment comes while the third shard's rows are written."""
+    write, calls = parts_module.write_parquet, []
+
+    def slow(path: Path, *rest: object) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            path.with_name("half").touch()
+            moment()
+        write(path, *rest)
+
+    parts_module.write_parquet = slow
+    index_corpus(corpus, folder / "index", progress_dir=folder / "progress")
+
+
+def test_an_index_that_is_asked_to_stop_goes_on_where_it_stood(
+    tiny_corpus: Path, tmp_path: Path, read_again: list[str]
+) -> None:
+    assert exit_code_of(index_until, open_corpus("tiny"), tmp_path) == EXIT_CODE
+    left = sorted(file.name for file in (tmp_path / "progress").iterdir())
+    assert left == ["000000.parquet", "000001.parquet", "half"]
+    resume(tmp_path / "progress", tmp_path / "resumed")
+    assert len(read_again) == 3
+    index_corpus(open_corpus("tiny"), tmp_path / "calm")
+    assert bytes_of(tmp_path / "resumed") == bytes_of(tmp_path / "calm")

@@ -1,5 +1,6 @@
 """Features are what the encoder gives, whatever the batching, and come back from the cache as they were."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,13 @@ from nml.corpora.catalogue import open_corpus
 from nml.features import extract
 from nml.features.cache import cached_features
 from nml.features.extract import extract_features
-from nml.features.store import load_features, save_features
+from nml.features.store import FILES, load_features, save_features
 from nml.grid import Encoder, Noise
+from nml.preemption import EXIT_CODE, Preempted, stoppable
 from nml.pretraining.control import initialise
 from nml.pretraining.images import stack_images
 from nml.tasks.task import open_task, read_split
+from tests.interrupted import exit_code_of
 from tests.tasks.conftest import lay_out
 
 ADDRESS = "emoji/resnet-mini/untrained/s0"
@@ -78,7 +81,7 @@ def test_images_of_different_sizes_are_each_brought_to_the_encoders(encoder, tas
     sizes = [(16, 16), (40, 20), (33, 61), (16, 16)]
     rng = np.random.default_rng(0)
     samples = [(str(i), rng.integers(0, 256, (*size, 3), dtype=np.uint8), i) for i, size in enumerate(sizes)]
-    monkeypatch.setattr(extract, "read_split", lambda task, split: iter(samples))
+    monkeypatch.setattr(extract, "read_split", lambda task, split, start: iter(samples))
     monkeypatch.setattr(extract, "count_samples", lambda task, split: len(samples))
     found = extract_features(encoder, task).train.features
     with torch.inference_mode():
@@ -139,3 +142,51 @@ def test_a_half_written_cache_is_not_used(tmp_path, extractions):
     (folder / "meta.json").unlink()
     cached_features(ADDRESS, "handwritten-digits", folder, "code", root=tmp_path)
     assert len(extractions) == 2
+
+
+def extract_until(moment, root, part):
+    """Extract the features of a task; the moment comes with some batch."""
+    torch.set_num_threads(1)
+    real, calls = extract._features, []
+
+    def counted(*arguments):
+        calls.append(1)
+        if len(calls) == part:
+            moment()
+        return real(*arguments)
+
+    extract._features = counted
+    cached_features(ADDRESS, "handwritten-digits", root / "features", "code", root=root)
+
+
+@pytest.mark.parametrize("every", [60.0, 0.0], ids=["in its first minute", "later"])
+def test_an_extraction_that_is_asked_to_stop_goes_on_with_the_same_bits(tmp_path, monkeypatch, every):
+    write_encoder(tmp_path, seed=0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr("nml.features.parts.EVERY", every)
+    monkeypatch.setattr(extract, "BATCH_SIZE", 64)
+    with pytest.raises(Preempted), stoppable(), monkeypatch.context() as patch:
+        patch.setattr(extract, "_features", extract._features)
+        extract_until(lambda: signal.raise_signal(signal.SIGTERM), tmp_path, 12)
+    parts = sorted(file.name for file in (tmp_path / "features/parts").iterdir())
+    assert len(parts) == (1 if every else 12)
+    seen = []
+    real = extract._features
+    monkeypatch.setattr(extract, "_features", lambda encoder, images: seen.append(len(images)) or real(encoder, images))
+    cached_features(ADDRESS, "handwritten-digits", tmp_path / "features", "code", root=tmp_path)
+    assert not (tmp_path / "features/parts").exists()
+    resumed = len(seen)
+    cached_features(ADDRESS, "handwritten-digits", tmp_path / "calm", "code", root=tmp_path)
+    if not every:
+        assert len(seen) - resumed == resumed + 12, "no batch is extracted twice"
+    for name in FILES:
+        assert (tmp_path / "features" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+    torch.set_num_threads(before)
+
+
+def test_an_extraction_in_a_process_of_its_own_ends_with_its_part_saved(tmp_path):
+    write_encoder(tmp_path, seed=0)
+    assert exit_code_of(extract_until, tmp_path, 2) == EXIT_CODE
+    assert len(list((tmp_path / "features/parts").iterdir())) == 1
+    assert not (tmp_path / "features/meta.json").exists()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nml.preemption import Preempted, asked, deferred
 from nml.progress import Progress
 from nml.seeds import derive_seed
 from nml.tuning.heads import BATCH_ORDER, generator
@@ -38,14 +39,23 @@ def make_optimizer(run: Tuning, network: Network) -> torch.optim.AdamW:
 
 
 def train(run: Tuning, seed: int, state: State, file: Path) -> None:
-    """Train to the end; keep the state in a file on the way."""
+    """Train to the end; keep the state in a file on the way.
+
+    Raises
+    ------
+    UserError
+        If a loss, a gradient or a weight is not finite.
+    Preempted
+        If the process was asked to stop, after its state is saved: after a step, or after the validation.
+    """
     total = run.epochs * run.steps_per_epoch
     progress = Progress(run.label, total, done=min(state.epoch * run.steps_per_epoch + state.step, total - 1))
-    while state.epoch < run.epochs:
-        _train_epoch(run, seed, state, file, progress)
-        check_weights(run, state, file)
-        _finish_epoch(run, state)
-        save_state(file, state, run.describe(seed))
+    with deferred():
+        while state.epoch < run.epochs:
+            _train_epoch(run, seed, state, file, progress)
+            check_weights(run, state, file)
+            _finish_epoch(run, state)
+            save_state(file, state, run.describe(seed))
 
 
 def _train_epoch(run: Tuning, seed: int, state: State, file: Path, progress: Progress) -> None:
@@ -60,9 +70,12 @@ def _train_epoch(run: Tuning, seed: int, state: State, file: Path, progress: Pro
             state.step = step + 1
             state.seconds += time.perf_counter() - started
             progress.advance()
-            if state.step % CHECKPOINT_STEPS == 0 and state.step < run.steps_per_epoch:
+            is_last = asked()
+            if is_last or (state.step % CHECKPOINT_STEPS == 0 and state.step < run.steps_per_epoch):
                 check_weights(run, state, file)
                 save_state(file, state, run.describe(seed))
+            if is_last:
+                raise Preempted
 
 
 def _batches(run: Tuning, seed: int, epoch: int, first: int) -> Iterator[tuple[np.ndarray, Arrays, int]]:

@@ -1,0 +1,101 @@
+"""Being asked to stop: a job keeps what it has done, and ends with an exit code that says so.
+
+Schedulers send SIGTERM some time before SIGKILL, and SIGUSR1 where they are told to warn earlier. A job that has called
+`stoppable` answers both by raising `Preempted` wherever its main thread is: files are whole or absent however a job
+ends, so this is safe. Work that must first save its state, such as a training, is done in `deferred`, and asks
+`asked` at its own safe points.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from types import FrameType
+
+EXIT_CODE = 75
+"""`EX_TEMPFAIL` of sysexits.h: nothing is wrong, try again later."""
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+
+class Preempted(SystemExit):
+    """The job was asked to stop, and has kept what it did. It ends the process with `EXIT_CODE`, without a traceback.
+
+    Not an `Exception`, so that nothing that mends errors takes it for one.
+    """
+
+    def __init__(self, code: int = EXIT_CODE) -> None:
+        super().__init__(code)
+
+
+_asked = False
+_deferring = 0
+
+
+def _answer(number: int, frame: FrameType | None) -> None:
+    global _asked
+    is_first, _asked = not _asked, True
+    # Only once: the second of two signals would interrupt the tidying up after the first.
+    if is_first and not _deferring:
+        raise Preempted
+
+
+def answer_signals() -> None:
+    """From now on, raise `Preempted` in the main thread when one of `SIGNALS` comes, or after `deferred` work."""
+    global _asked
+    _asked = False
+    for number in SIGNALS:
+        signal.signal(number, _answer)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Answer the signals until the end of the block."""
+    global _asked
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    answer_signals()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _asked = False
+
+
+def asked() -> bool:
+    """Tell whether the job was asked to stop."""
+    return _asked
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Go on to the end of the block, whatever signal comes: for what is done sooner than done again."""
+    global _deferring
+    _deferring += 1
+    try:
+        yield
+    finally:
+        _deferring -= 1
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Leave it to the block to stop at a point of its own; raise `Preempted` at its end if it was asked and did not."""
+    with undisturbed():
+        yield
+    if _asked:
+        raise Preempted
+
+
+@contextmanager
+def kept_from_children() -> Iterator[None]:
+    """Let the processes that are started in the block not hear the signals; schedulers send them to all of a job.
+
+    For helpers such as those that load data: they end with their parent, which needs them until its state is saved.
+    """
+    # It is started with the first child, and lets SIGTERM through when it has started.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,34 @@
+# How the GPUs of one machine are shared out: which part of them a job takes, and that no more start than fit at once.
+# Which device each job gets, it finds out itself (nml/leases.py).
+from nml.leases import WHOLE, visible_devices
+
+GPU_PERCENT = "gpu_percent"
+
+
+def whole_devices(wildcards, rulename):
+    """Return the percent that a job takes of its devices, all of each, whatever `--set-resources` made of `gpu`."""
+    return WHOLE * (workflow.get_rule(rulename).resources["gpu"].value or 0)
+
+
+def limit_gpu_jobs():
+    """Let Snakemake start only as many jobs on this machine as its GPUs have room for; the others would wait in vain.
+
+    What `--resources gpu_percent=…` says comes first. Jobs of a scheduler are its own concern.
+    """
+    if not workflow.local_exec or GPU_PERCENT in workflow.global_resources:
+        return
+    if room := WHOLE * len(visible_devices()):
+        workflow.register_resource(GPU_PERCENT, room)
+        # Snakemake looks here for what jobs take away; it was filled before the hooks ran.
+        workflow.scheduler.global_resources[GPU_PERCENT] = room
+        _require_room(room)
+
+
+def _require_room(room):
+    """Stop before the first job if one asks for more than there is: it would only find out itself, after others."""
+    for job in workflow.dag.needrun_jobs():
+        if WHOLE * job.resources.get("gpu", 0) > room and job.resources.get("nodes", 1) == 1:
+            raise WorkflowError(
+                f"rule {job.rule.name} asks for {job.resources.gpu} GPUs, and this machine has {room // WHOLE} for it. "
+                f"Lower its resource gpu: --set-resources {job.rule.name}:gpu={room // WHOLE}."
+            )

@@ -1,0 +1,106 @@
+"""Each try of a job leaves what it cost beside its log, with the GPU's part where there is one."""
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nml.artifacts import write_text
+from nml.costs import JobCost, cost_of, job_costs
+from nml.errors import UserError
+from nml.jobs import job
+from nml.preemption import Preempted
+from tests.gpus import gpus
+
+__all__ = ["gpus"]
+
+
+@pytest.fixture(autouse=True)
+def _in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("results/logs/tune/a").mkdir(parents=True)
+
+
+def run(ends_with: BaseException | None = None, **resources: int) -> None:
+    """Run a job that ends well, or with an exception."""
+    with job(SimpleNamespace(rule="tune", log=["results/logs/tune/a/b-2.5.log"], resources=resources)):
+        sum(range(10**6))
+        if ends_with:
+            raise ends_with
+
+
+def entries() -> list[dict]:
+    return [json.loads(line) for line in Path("results/logs/tune/a/b-2.5.cost.jsonl").read_text().splitlines()]
+
+
+def test_a_job_on_the_cpu_leaves_time_and_memory() -> None:
+    run()
+    (entry,) = entries()
+    assert entry["outcome"] == "done"
+    assert entry["seconds"] > 0
+    assert entry["cpu_seconds"] > 0
+    assert 10**6 < entry["peak_memory_bytes"] < 10**11
+    assert (entry["gpu"], entry["gpus"], entry["gpu_seconds"]) == ("", 0, 0)
+    assert entry["peak_gpu_memory_bytes"] is entry["energy_joules"] is None
+
+
+def test_all_tries_that_led_to_the_outputs_count_and_none_before() -> None:
+    run()
+    with pytest.raises(Preempted):
+        run(Preempted())
+    with pytest.raises(SystemExit):
+        run(UserError("a broken file"))
+    run()
+    assert [entry["outcome"] for entry in entries()] == ["preempted", "failed", "done"]
+    cost = cost_of("tune", "a/b-2.5")
+    assert cost.tries == 3
+    assert cost.seconds == pytest.approx(sum(entry["seconds"] for entry in entries()))
+
+
+def test_a_job_with_a_share_of_a_gpu_leaves_its_part(gpus: Path) -> None:
+    def works() -> None:
+        # Until the meter has shown something.
+        while not (gpus / "asked").exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+
+    resources = {"gpu": 2, "gpu_percent": 50}
+    with job(SimpleNamespace(rule="tune", log=["results/logs/tune/a/b-2.5.log"], resources=resources)):
+        works()
+    (entry,) = entries()
+    assert (entry["gpu"], entry["gpus"]) == ("NVIDIA H200", 0.5)
+    assert entry["gpu_seconds"] > 0.1
+    assert entry["peak_gpu_memory_bytes"] == 2048 * 2**20
+    # 100.5 W on each of two devices, of which the job has a quarter.
+    assert entry["energy_joules"] == pytest.approx(100.5 * entry["gpu_seconds"])
+    assert "--id=GPU-0,GPU-1" in (gpus / "asked").read_text()
+
+
+def test_a_driver_that_tells_nothing_is_no_trouble(gpus: Path) -> None:
+    (gpus / "samples").write_text("[N/A], [N/A]\nnonsense\n")
+    run(gpu=1)
+    (entry,) = entries()
+    assert entry["gpus"] == 1
+    assert entry["peak_gpu_memory_bytes"] is entry["energy_joules"] is None
+
+
+def test_where_there_is_no_record_snakemakes_counts() -> None:
+    line = '{"s": 12.5, "cpu_time": 11.1, "max_rss": 800.0, "h:m:s": "0:00:12"}\n'
+    write_text("results/benchmarks/pretrain/a.jsonl", line)
+    write_text("results/benchmarks/build_tables.jsonl", '{"s": 2, "max_rss": "NA"}\n')
+    write_text("results/benchmarks/tune/broken.jsonl", "{")
+    run()
+    costs = {(cost.rule, cost.name): cost for cost in job_costs()}
+    assert set(costs) == {("pretrain", "a"), ("build_tables", ""), ("tune", "a/b-2.5")}
+    expected = JobCost("pretrain", "a", 1, 12.5, 11.1, 0, 0, "", 800 * 2**20, None, None)
+    assert costs["pretrain", "a"] == expected
+    assert costs["build_tables", ""].peak_memory_bytes is None
+
+
+def test_a_record_of_another_kind_is_passed_over() -> None:
+    write_text("results/logs/tune/a/b-2.5.cost.jsonl", "[1]\n")
+    assert cost_of("tune", "a/b-2.5") is None
+    run()
+    assert len(entries()) == 1
