@@ -12,6 +12,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/corpora.smk"
 include: "rules/noise.smk"
 include: "rules/tasks.smk"

@@ -20,6 +20,10 @@ rule pretrain:
         code=lambda wildcards: code("pretrain", architecture_file(wildcards.recipe)),
     # What everything else waits for goes first, so that no core idles at the end.
     priority: 1
+    resources:
+        mem_mb=asks("pretrain", "mem_mb", corpus_samples),
+        runtime=asks("pretrain", "runtime", trained_samples),
+        gpu=1,
     conda:
         "../envs/environment.yaml"
     script:
@@ -40,6 +44,9 @@ rule initialise_encoder:
         recipe=recipe_json,
         data=corpus_data,
         code=lambda wildcards: code("initialise_encoder", architecture_file(wildcards.recipe)),
+    resources:
+        mem_mb=asks("initialise_encoder", "mem_mb"),
+        runtime=asks("initialise_encoder", "runtime"),
     conda:
         "../envs/environment.yaml"
     script:

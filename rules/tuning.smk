@@ -24,6 +24,10 @@ rule tune:
         features_code=features_code,
         noise_seed=task_noise_seed,
         code=tune_code,
+    resources:
+        mem_mb=asks("tune", "mem_mb", task_images),
+        runtime=asks("tune", "runtime", task_images),
+        gpu=1,
     conda:
         "../envs/environment.yaml"
     script:
@@ -53,6 +57,8 @@ rule tune_encoder:
         noise_seed=task_noise_seed,
         code=tune_encoder_code,
     resources:
+        mem_mb=asks("tune_encoder", "mem_mb", task_images),
+        runtime=asks("tune_encoder", "runtime", tuned_images),
         gpu=1,
     conda:
         "../envs/environment.yaml"
