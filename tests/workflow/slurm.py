@@ -19,8 +19,8 @@ NODES = ("n1", "n2")
 # More than there is: jobs ask for what real ones need, and use little of it.
 NODE = "CPUs=2 RealMemory=200000 Gres=gpu:2"
 
-# Partitions are those of profiles/slurm/partitions.yaml. Nothing holds a job to its memory or processors, which would need
-# the machine's control groups.
+# The partitions are those of profiles/slurm/partitions.yaml. Nothing holds a job to its memory or processors, which would
+# need the machine's control groups.
 CONFIGURATION = """
 ClusterName=tests
 SlurmctldHost={host}(127.0.0.1)
@@ -108,7 +108,7 @@ def missing_tools() -> list[str]:
     return [tool for tool in TOOLS if shutil.which(tool, path=SEARCHED) is None]
 
 
-def wait_until(ready: Callable[[], bool], what: str, seconds: float = 240) -> None:
+def wait_until(ready: Callable[[], bool], what: str, seconds: float = 900) -> None:
     """Wait for something, or fail."""
     deadline = time.monotonic() + seconds
     while not ready():
