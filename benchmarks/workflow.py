@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ["Snakefile", "config.yaml", "nml", "presets", "profiles", "report", "rules", "workflow_scripts"]
+SOURCES = ["Snakefile", "config.yaml", "envs", "nml", "presets", "profiles", "report", "rules", "workflow_scripts"]
 CELL = "results/cells/imagenet1k/resnet50-rsb-a2/symmetric-20/s0/cifar10/lp.parquet"
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--configfile"]
 TIMES = 10

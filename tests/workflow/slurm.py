@@ -19,7 +19,7 @@ NODES = ("n1", "n2")
 # More than there is: jobs ask for what real ones need, and use little of it.
 NODE = "CPUs=2 RealMemory=200000 Gres=gpu:2"
 
-# Its partitions are those of profiles/slurm/partitions.yaml. Nothing holds a job to its memory or processors: that needs
+# Its partitions are those of profiles/slurm/partitions.yaml. Nothing holds jobs to memory or processors: that needs
 # the machine's control groups.
 CONFIGURATION = """
 ClusterName=tests
