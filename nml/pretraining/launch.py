@@ -73,7 +73,7 @@ def _torchrun(processes: int, threads: int, nodes: int, starter: str) -> list[st
     # The nodes find each other through this one, which runs the job's script and so is the first.
     endpoint = f"{socket.gethostname()}:{_free_port()}"
     meeting = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--rdzv-id", endpoint, "--rdzv-endpoint", endpoint]
-    # A step gets one processor unless it asks for more. Without the last option, the others would wait for a failed node.
+    # A step gets one processor unless it asks for more. Without the last option, others would wait for a failed node.
     once_a_node = ["--nodes", str(nodes), "--ntasks", str(nodes), "--ntasks-per-node", "1"]
     return [starter, *once_a_node, "--cpus-per-task", str(threads), "--kill-on-bad-exit=1", *torchrun, *meeting]
 
