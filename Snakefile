@@ -13,6 +13,7 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/devices.smk"
+include: "rules/resources.smk"
 include: "rules/corpora.smk"
 include: "rules/noise.smk"
 include: "rules/tasks.smk"

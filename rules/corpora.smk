@@ -13,6 +13,9 @@ rule index_corpus:
         progress="results/progress/index/{corpus}",
         code=code("index_corpus"),
     threads: 8
+    resources:
+        mem_mb=asks("index_corpus", "mem_mb", corpus_samples),
+        runtime=asks("index_corpus", "runtime", corpus_samples),
     conda:
         "../envs/environment.yaml"
     script:

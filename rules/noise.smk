@@ -15,6 +15,9 @@ rule inject_noise:
         groups=noise_groups,
         percent_of=percent_of,
         code=noise_code,
+    resources:
+        mem_mb=asks("inject_noise", "mem_mb", corpus_samples),
+        runtime=asks("inject_noise", "runtime", corpus_samples),
     conda:
         "../envs/environment.yaml"
     script:
@@ -34,6 +37,9 @@ rule draw_noise:
     params:
         data=corpus_data,
         code=code("draw_noise"),
+    resources:
+        mem_mb=asks("draw_noise", "mem_mb"),
+        runtime=asks("draw_noise", "runtime"),
     conda:
         "../envs/environment.yaml"
     script:
@@ -54,6 +60,9 @@ rule materialise:
         data=corpus_data,
         code=code("materialise"),
     threads: 8
+    resources:
+        mem_mb=asks("materialise", "mem_mb"),
+        runtime=asks("materialise", "runtime", corpus_samples),
     conda:
         "../envs/environment.yaml"
     script:

@@ -21,6 +21,8 @@ rule pretrain:
     # What everything else waits for goes first, so that no core idles at the end.
     priority: 1
     resources:
+        mem_mb=asks("pretrain", "mem_mb", corpus_samples),
+        runtime=asks("pretrain", "runtime", trained_samples),
         gpu=1,
         gpu_percent=whole_devices,
     conda:
@@ -43,6 +45,9 @@ rule initialise_encoder:
         recipe=recipe_json,
         data=corpus_data,
         code=lambda wildcards: code("initialise_encoder", architecture_file(wildcards.recipe)),
+    resources:
+        mem_mb=asks("initialise_encoder", "mem_mb"),
+        runtime=asks("initialise_encoder", "runtime"),
     conda:
         "../envs/environment.yaml"
     script:

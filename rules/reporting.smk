@@ -24,6 +24,9 @@ rule build_tables:
         "results/benchmarks/build_tables.jsonl"
     params:
         code=code("build_tables", "nml/reporting/published.csv"),
+    resources:
+        mem_mb=asks("build_tables", "mem_mb", cell_count),
+        runtime=asks("build_tables", "runtime", cell_count),
     conda:
         "../envs/environment.yaml"
     script:
@@ -45,6 +48,9 @@ rule draw_figures:
         "results/benchmarks/draw_figures.jsonl"
     params:
         code=code("draw_figures"),
+    resources:
+        mem_mb=asks("draw_figures", "mem_mb"),
+        runtime=asks("draw_figures", "runtime"),
     conda:
         "../envs/environment.yaml"
     script:
@@ -66,6 +72,9 @@ rule write_report:
     params:
         title=CONFIG.name,
         code=code("write_report", "nml/reporting/templates/report.html.j2", "nml/reporting/templates/cells.js"),
+    resources:
+        mem_mb=asks("write_report", "mem_mb", cell_count),
+        runtime=asks("write_report", "runtime"),
     conda:
         "../envs/environment.yaml"
     script:

@@ -11,6 +11,9 @@ rule fetch_task:
         code=code("fetch_task"),
     # The network is slow, and what is missing should be known early.
     priority: 2
+    resources:
+        mem_mb=asks("fetch_task", "mem_mb"),
+        runtime=asks("fetch_task", "runtime"),
     conda:
         "../envs/environment.yaml"
     # Nodes of a cluster often have no way out.
@@ -33,6 +36,9 @@ rule draw_tasks:
         tasks=data_sets_of(CONFIG),
         data=[described_task(task) for task in data_sets_of(CONFIG)],
         code=code("draw_tasks", *reader_files(data_sets_of(CONFIG))),
+    resources:
+        mem_mb=asks("draw_tasks", "mem_mb"),
+        runtime=asks("draw_tasks", "runtime"),
     conda:
         "../envs/environment.yaml"
     script:

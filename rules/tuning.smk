@@ -26,6 +26,8 @@ rule tune:
         code=tune_code,
         method_code=json.dumps({name: code_of(*method_files([name])) for name in HEAD_METHODS}),
     resources:
+        mem_mb=asks("tune", "mem_mb", task_images),
+        runtime=asks("tune", "runtime", task_images),
         gpu=1,
         # Heads are small: four of these jobs share a device.
         gpu_percent=25,
@@ -58,6 +60,8 @@ rule tune_encoder:
         noise_seed=task_noise_seed,
         code=tune_encoder_code,
     resources:
+        mem_mb=asks("tune_encoder", "mem_mb", task_images),
+        runtime=asks("tune_encoder", "runtime", tuned_images),
         gpu=1,
         gpu_percent=whole_devices,
     conda:

@@ -9,6 +9,7 @@ from nml.noise.pictures import draw_noise
 with job(snakemake):
     draw_noise(
         corpus=open_corpus(snakemake.wildcards.corpus),
-        noise_dir=Path(snakemake.input.noise).parent,
+        # Not beside the input: without a shared file system that is a copy, and the overlay is not with it.
+        noise_dir=Path("results/noise", snakemake.wildcards.corpus, snakemake.wildcards.noise),
         stem=Path(snakemake.output.png.removesuffix(".png")),
     )

@@ -16,7 +16,8 @@ if __name__ == "__main__":
         run = Run(
             label=f"{wildcards.corpus}/{wildcards.recipe}/{wildcards.noise}/s{wildcards.seed}",
             corpus=open_corpus(wildcards.corpus),
-            noise_dir=Path(snakemake.input.noise).parent,
+            # Not beside the input: without a shared file system that is a copy, and the overlay is not with it.
+            noise_dir=Path("results/noise", wildcards.corpus, wildcards.noise),
             recipe=Recipe.model_validate_json(snakemake.params.recipe),
             recipe_name=wildcards.recipe,
             seed=int(wildcards.seed),

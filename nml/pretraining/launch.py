@@ -66,7 +66,7 @@ def launch(
         return
     job = run.progress_dir / JOB
     write_json(job, _described(run) | {"out_dir": str(out_dir), "threads": own, "log": str(log)})
-    command = [*_torchrun(here, nodes, starter), "-m", __name__, str(job)]
+    command = [*_torchrun(here, threads, nodes, starter), "-m", __name__, str(job)]
     if _run(command):
         raise UserError(f"{run.label}: one of the {processes} processes failed; its message stands above and in {log}.")
 
@@ -85,8 +85,8 @@ def _run(command: list[str]) -> int:
             raise
 
 
-def _torchrun(processes: int, nodes: int, starter: str) -> list[str]:
-    """Return the command that starts some processes on each node."""
+def _torchrun(processes: int, threads: int, nodes: int, starter: str) -> list[str]:
+    """Return the command that starts some processes on each node, which share its threads."""
     # Without a folder for logs of its own, it would leave an empty one among the machine's temporary files.
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--log-dir", os.devnull]
     torchrun += ["--nproc-per-node", str(processes)]
@@ -95,9 +95,9 @@ def _torchrun(processes: int, nodes: int, starter: str) -> list[str]:
     # The nodes find each other through this one, which runs the job's script and so is the first.
     endpoint = f"{socket.gethostname()}:{_free_port()}"
     meeting = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--rdzv-id", endpoint, "--rdzv-endpoint", endpoint]
-    # Without the last option, the other nodes would wait for one that failed.
-    once_a_node = ["--nodes", str(nodes), "--ntasks", str(nodes), "--ntasks-per-node", "1", "--kill-on-bad-exit=1"]
-    return [starter, *once_a_node, *torchrun, *meeting]
+    # A step gets one processor unless it asks for more. Without the last option, others would wait for a failed node.
+    once_a_node = ["--nodes", str(nodes), "--ntasks", str(nodes), "--ntasks-per-node", "1"]
+    return [starter, *once_a_node, "--cpus-per-task", str(threads), "--kill-on-bad-exit=1", *torchrun, *meeting]
 
 
 def _free_port() -> int:

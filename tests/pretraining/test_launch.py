@@ -94,10 +94,11 @@ def test_what_fails_in_the_second_process_alone_is_said(run, tmp_path, monkeypat
     assert not (tmp_path / "encoder").exists()
 
 
-# What `srun` does on a cluster, here on one machine: the same command once a node.
+# What `srun` does on a cluster (tests/workflow/test_slurm.py has a real one): the same command once a node.
 TWO_NODES = """#!/bin/sh
-test "$1 $2 $3 $4 $5 $6 $7" = "--nodes 2 --ntasks 2 --ntasks-per-node 1 --kill-on-bad-exit=1" || exit 2
-shift 7
+test "$1 $2 $3 $4 $5 $6" = "--nodes 2 --ntasks 2 --ntasks-per-node 1" || exit 2
+test "$7 $8 $9" = "--cpus-per-task 1 --kill-on-bad-exit=1" || exit 2
+shift 9
 "$@" & first=$!
 "$@" & second=$!
 wait $first && wait $second

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.workflow.conftest import Project
+from tests.workflow.conftest import Project, copy_sources
 
 pytestmark = pytest.mark.workflow
 PAPER = ("--configfile", "presets/paper.yaml")
@@ -18,13 +18,48 @@ def bare(project: Project) -> Project:
     return project
 
 
-def test_a_dry_run_lists_every_job(bare: Project) -> None:
-    output = bare.snakemake(*PAPER, "--dry-run", "--quiet", "rules")
-    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory) -> str:
+    """What a dry run without any data prints."""
+    project = copy_sources(tmp_path_factory.mktemp("bare"))
+    shutil.rmtree(project.path / "data")
+    return project.snakemake(*PAPER, "--dry-run")
+
+
+def test_a_dry_run_lists_every_job(listed: str) -> None:
+    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", listed, re.MULTILINE)}
     encoders = (1 + 4 + 5) + (1 + 4) + (1 + 4)
     assert counts["pretrain"] == counts["inject_noise"] == encoders
     assert counts["tune"] == (encoders + 3) * 17 == counts["tune_encoder"] / 4
     assert (counts["fetch_task"], counts["index_corpus"], counts["draw_tasks"]) == (17, 3, 1)
+
+
+def asked(listed: str) -> dict[str, list[dict[str, int]]]:
+    """Return what each job asks for, by its rule."""
+    jobs: dict[str, list[dict[str, int]]] = {}
+    pattern = r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    resources: (.*)$"
+    for rule, resources in re.findall(pattern, listed, re.MULTILINE):
+        jobs.setdefault(rule, []).append({key: int(value) for key, value in re.findall(r"(\w+)=(\d+)\b", resources)})
+    return jobs
+
+
+def test_every_job_says_what_it_needs(listed: str) -> None:
+    jobs = asked(listed)
+    assert jobs.pop("all") == [{}]
+    assert sum(map(len, jobs.values())) == 2026
+    assert all({"mem_mb", "runtime"} <= job.keys() for asks in jobs.values() for job in asks)
+    assert max(job["runtime"] for asks in jobs.values() for job in asks) == 1440
+    assert {rule for rule, asks in jobs.items() if all(job.get("gpu") for job in asks)} == {
+        "pretrain",
+        "tune",
+        "tune_encoder",
+    }
+
+
+def test_large_tasks_need_more_than_small_ones(listed: str) -> None:
+    memory = sorted({job["mem_mb"] for job in asked(listed)["tune"]})
+    assert memory[0] < 10_000
+    assert memory[-1] > 50_000, "ImageNet"
 
 
 def test_a_run_stops_at_the_first_gate_with_what_to_do(bare: Project) -> None:

@@ -1,0 +1,87 @@
+"""Time Snakemake's own work on the paper's matrix: `python benchmarks/workflow.py [FOLDER]`.
+
+Dry runs of `presets/paper.yaml`, and of one with ten times as many pre-training seeds, in a folder of its own: nothing
+made yet; everything made (empty files stand in for it); one cell missing. Prints processor seconds, which other work on
+the machine changes less, wall time and peak memory.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ["Snakefile", "config.yaml", "envs", "nml", "presets", "profiles", "report", "rules", "workflow_scripts"]
+CELL = "results/cells/imagenet1k/resnet50-rsb-a2/symmetric-20/s0/cifar10/lp.parquet"
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--configfile"]
+TIMES = 10
+
+
+def timed(name: str, command: list[str], folder: Path) -> None:
+    """Run a command, and print what it took; stop if it fails."""
+    started = time.perf_counter()
+    with (folder / "output.txt").open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{name} failed: {' '.join(command)}\n{(folder / 'output.txt').read_text()[-2000:]}")
+    seconds = usage.ru_utime + usage.ru_stime
+    wall, memory = time.perf_counter() - started, usage.ru_maxrss / 2**20
+    print(f"{name:44} {seconds:8.1f} s {wall:8.1f} s {memory:6.2f} GiB", flush=True)
+
+
+def larger(folder: Path) -> str:
+    """Write the paper's matrix with more pre-training seeds, and return its path."""
+    values = yaml.safe_load((folder / "presets/paper.yaml").read_text())
+    values["pretraining"] = [family | {"seeds": TIMES} for family in values["pretraining"]]
+    (folder / "presets/larger.yaml").write_text(yaml.safe_dump(values))
+    return "presets/larger.yaml"
+
+
+def pretend(preset: str, folder: Path) -> None:
+    """Make every output as an empty file, and have Snakemake note it as its own."""
+    quiet = {"cwd": folder, "stderr": subprocess.DEVNULL, "check": True}
+    summary = subprocess.run([*SNAKEMAKE, preset, "--summary"], stdout=subprocess.PIPE, text=True, **quiet)
+    for line in summary.stdout.splitlines()[1:]:
+        path = folder / line.split("\t")[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The overlay is the only folder among the outputs.
+        path.mkdir() if path.name == "overlay" else path.touch()
+    touch = [*SNAKEMAKE, preset, "--touch", "--cores", "1", "--no-hooks", "--quiet", "all"]
+    subprocess.run(touch, stdout=subprocess.DEVNULL, **quiet)
+
+
+def measure(name: str, preset: str, folder: Path) -> None:
+    """Time the dry runs of one matrix."""
+    dry = [*SNAKEMAKE, preset, "--dry-run", "--quiet", "rules", "--"]
+    timed(f"{name}, nothing made", dry, folder)
+    timed(f"{name}, nothing made, one cell", [*dry, CELL], folder)
+    pretend(preset, folder)
+    timed(f"{name}, nothing to be done", dry, folder)
+    (folder / CELL).unlink()
+    timed(f"{name}, one cell missing, all asked for", dry, folder)
+    timed(f"{name}, one cell missing, that asked for", [*dry, CELL], folder)
+
+
+def main(folder: Path) -> None:
+    """Copy the sources, and time both matrices."""
+    for name in SOURCES:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copy(source, folder / name)
+    os.environ["PYTHONPATH"] = str(folder)
+    print(f"{'':44} {'processor':>10} {'wall':>10} {'memory':>10}")
+    measure("paper", "presets/paper.yaml", folder)
+    shutil.rmtree(folder / "results")
+    shutil.rmtree(folder / ".snakemake")
+    measure(f"{TIMES} x paper", larger(folder), folder)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as made:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(made))

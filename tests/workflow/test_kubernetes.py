@@ -1,0 +1,134 @@
+"""The jobs that the Kubernetes profile makes, as the plugin sends them; each runs in an empty folder, as in a pod."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nml.artifacts import read_json
+from tests.workflow.conftest import ROOT, Project, copy_sources
+from tests.workflow.kubernetes import Body, Kubernetes, container_of
+
+pytestmark = pytest.mark.workflow
+ENCODER = "results/encoders/emoji/resnet-smoke/symmetric-20/s0"
+PROFILE = yaml.safe_load((ROOT / "profiles/kubernetes/config.yaml").read_text())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is over: its project, which is image and volume at once, and the jobs by their rule."""
+
+    project: Project
+    jobs: dict[str, Body]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    if shutil.which("rsync") is None:
+        if os.environ.get("NML_SCHEDULERS") == "required":
+            pytest.fail("NML_SCHEDULERS=required, but rsync is not installed")
+        pytest.skip("rsync is not installed, with which files are stored")
+    project = Project(copy_sources(tmp_path_factory.mktemp("volume")).path)
+    (project.path / "results").mkdir()
+    kubernetes = Kubernetes(tmp_path_factory.mktemp("pods"), _image(tmp_path_factory.mktemp("image")))
+    try:
+        output = _snakemake(project, kubernetes)
+    finally:
+        kubernetes.close()
+    assert (project.path / ENCODER / "model.safetensors").is_file(), output[-5000:] + _logs(kubernetes)
+    return Run(project, {_rule(job): job for job in kubernetes.jobs})
+
+
+def _image(folder: Path) -> dict[str, str]:
+    """Return the environment of a container: the image's programs, and a `pip` that has what it is asked for."""
+    (folder / "pip").write_text("#!/bin/sh\n")
+    (folder / "pip").chmod(0o755)
+    path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
+    # The code is what the pod has in its folder, not the installed one.
+    return os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([".", *_more_paths()])}
+
+
+def _more_paths() -> list[str]:
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [path for path in given if path and Path(path).resolve() != ROOT]
+
+
+def _snakemake(project: Project, kubernetes: Kubernetes) -> str:
+    """Run the profile as it is, but for where image and volume lie."""
+    places = {"/nml/": f"{project.path}/", "/volume/": f"{project.path}/"}
+    precommand = PROFILE["precommand"]
+    for place, here in places.items():
+        precommand = precommand.replace(place, here)
+    options = ["--profile", "profiles/kubernetes", "--configfile", "presets/smoke.yaml", "--retries", "0"]
+    options += ["--default-storage-prefix", str(project.path), "--precommand", precommand]
+    options += ["--set-resources", "pretrain:gpu=1", "--set-threads", "pretrain=1", "index_corpus=1"]
+    environment = project.environment | {"KUBECONFIG": str(kubernetes.configuration())}
+    environment["PYTHONPATH"] = os.pathsep.join([str(project.path), *_more_paths()])
+    snakemake = str(Path(sys.executable).with_name("snakemake"))
+    done = subprocess.run(
+        [snakemake, *options, "--", f"{ENCODER}/model.safetensors"],
+        cwd=project.path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def _logs(kubernetes: Kubernetes) -> str:
+    return "".join(path.read_text()[-2000:] for path in kubernetes.folder.glob("*.log"))
+
+
+def _rule(job: Body) -> str:
+    return container_of(job)["args"][1].split("--target-jobs '")[1].split(":")[0]
+
+
+def test_what_pods_make_is_on_the_volume(run: Run) -> None:
+    assert list(run.jobs) == ["index_corpus", "inject_noise", "pretrain"]
+    assert read_json(run.project.path / ENCODER / "meta.json")["epochs"] == 2
+    assert (run.project.path / "results/logs/pretrain/emoji/resnet-smoke/symmetric-20/s0.log").is_file()
+    assert any((run.project.path / "results/noise/emoji/symmetric-20/overlay").iterdir())
+
+
+def test_a_training_asks_for_its_gpus_and_tolerates_their_nodes(run: Run) -> None:
+    resources = container_of(run.jobs["pretrain"])["resources"]
+    assert resources["limits"]["nvidia.com/gpu"] == resources["requests"]["nvidia.com/gpu"] == "1"
+    assert resources["limits"]["memory"] == "4364M"
+    (toleration,) = run.jobs["pretrain"]["spec"]["template"]["spec"]["tolerations"]
+    assert (toleration["key"], toleration["effect"]) == ("nvidia.com/gpu", "NoSchedule")
+
+
+@pytest.mark.parametrize("rule", ["index_corpus", "inject_noise"])
+def test_other_jobs_ask_for_no_gpu(run: Run, rule: str) -> None:
+    assert "nvidia.com/gpu" not in container_of(run.jobs[rule])["resources"]["limits"]
+    assert "tolerations" not in run.jobs[rule]["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("rule", ["index_corpus", "inject_noise", "pretrain"])
+def test_pods_have_the_image_the_account_and_the_volume_of_the_manifests(run: Run, rule: str) -> None:
+    manifests = list(yaml.safe_load_all((ROOT / "profiles/kubernetes/volume.yaml").read_text()))
+    named = {manifest["kind"]: manifest["metadata"]["name"] for manifest in manifests}
+    pod = run.jobs[rule]["spec"]["template"]["spec"]
+    container = container_of(run.jobs[rule])
+    assert container["image"] == PROFILE["container-image"]
+    assert pod["serviceAccountName"] == named["ServiceAccount"]
+    claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"] if "emptyDir" not in volume]
+    assert claims == [named["PersistentVolumeClaim"]]
+    assert {"name": claims[0], "mountPath": PROFILE["default-storage-prefix"]} in container["volumeMounts"]
+
+
+def test_the_pod_of_snakemake_itself_has_the_same(run: Run) -> None:
+    pod = yaml.safe_load((ROOT / "profiles/kubernetes/run.yaml").read_text())["spec"]["template"]["spec"]
+    job = run.jobs["pretrain"]["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == job["serviceAccountName"]
+    assert [volume["persistentVolumeClaim"] for volume in pod["volumes"]] == [
+        volume["persistentVolumeClaim"] for volume in job["volumes"] if "emptyDir" not in volume
+    ]
+    (container,) = pod["containers"]
+    assert container["image"] == container_of(run.jobs["pretrain"])["image"]
