@@ -11,6 +11,7 @@ from nml.cli.jobs import Job
 DONE, MISSING, RUNNING, FAILED, STALE = "done", "missing", "running", "failed", "stale"
 STATES = (DONE, MISSING, RUNNING, FAILED, STALE)
 _MAGIC = b"PAR1"
+_MAKE_CELLS = ("tune", "tune_encoder")
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def last_line(log: Path) -> str:
 def cell_states(jobs: list[Job]) -> Iterator[State]:
     """Yield the state of every cell, in the order of the matrix."""
     for job in jobs:
-        if job.rule == "tune":
-            encoder = f"results/encoders/{job.name.rsplit('/', 1)[0]}/model.safetensors"
+        if job.rule in _MAKE_CELLS:
+            encoder = f"results/encoders/{'/'.join(job.name.split('/')[:4])}/model.safetensors"
             for output in job.outputs:
                 if output.startswith("results/cells/") and not output.endswith((".predictions.parquet", ".json")):
                     yield state_of(job, output, (encoder,))
@@ -93,6 +94,6 @@ def cell_states(jobs: list[Job]) -> Iterator[State]:
 def job_states(jobs: list[Job]) -> Iterator[State]:
     """Yield the state of every job that makes no cells, under the name of its first output that is not done."""
     for job in jobs:
-        if job.rule != "tune":
+        if job.rule not in _MAKE_CELLS:
             states = [state_of(job, output) for output in job.outputs]
             yield next((state for state in states if state.state != DONE), states[0])

@@ -17,9 +17,11 @@ TABLES = (
     "learning",
     "run_times",
     "datasets",
+    "matrix",
 )
 FIGURES = (
     "noise_curves",
+    "fraction_curves",
     "spectrum_scatter",
     "pretraining_accuracy",
     "learning_curves",

@@ -3,9 +3,11 @@ import pytest
 from PIL import Image
 
 from nml.errors import UserError
-from nml.reporting.figures import draw_figures, noise_curves, spectrum_decay
+from nml.reporting.figures import draw_figures
 from nml.reporting.labels import FIGURES
+from nml.reporting.noise_figures import noise_curves
 from nml.reporting.report import write_report
+from nml.reporting.spectrum_figures import spectrum_decay
 from nml.reporting.tables import build_tables, read_table
 
 from .frames import averages_of
