@@ -42,7 +42,8 @@ _EXAMPLES = {
 `group` is a word of SQL: write "group" in double quotes.""",
     "report": """\
   nml report
-  nml report --config presets/smoke.yaml --out /tmp/half-done""",
+  nml report --config presets/smoke.yaml --out /tmp/half-done
+  nml report --markdown docs/results-mini.md""",
     "export": """\
   nml export emoji/resnet-mini/symmetric-20/s0 exported/resnet-mini
   nml export imagenet1k/resnet50-torchvision-v1/clean/s0 exported/resnet50 --layout timm""",
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--out", default="results/partial", metavar="FOLDER", help="where they are written; default: %(default)s"
     )
+    report.add_argument("--markdown", metavar="FILE", help="also write the results as a Markdown page with figures/")
     export = _command(commands, "export", "write an encoder as timm, open_clip or torchvision load it")
     export.add_argument("address", metavar="ENCODER", help="such as emoji/resnet-mini/symmetric-20/s0")
     export.add_argument("folder", metavar="FOLDER", type=Path, help="where to; empty, or not there yet")

@@ -7,13 +7,14 @@ from typing import Any
 
 from nml.cli.cells import problem_of
 from nml.cli.jobs import Job, jobs_of
-from nml.cli.states import DONE, FAILED, STALE, cell_states
+from nml.cli.states import DONE, FAILED, MISSING, STALE, State, cell_states, state_of
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 from nml.config.load import load_config
 from nml.config.schema import Config
 from nml.errors import UserError
 from nml.grid import encoder_dir, spectrum_path
 from nml.reporting.figures import draw_figures
+from nml.reporting.markdown import write_markdown
 from nml.reporting.report import write_report
 from nml.reporting.tables import build_tables
 
@@ -21,7 +22,9 @@ from nml.reporting.tables import build_tables
 def run(options: argparse.Namespace) -> None:
     """Write `tables/`, `figures/` and `report/index.html` of `options.config` to the folder `options.out`."""
     config = load_config(options.config)
-    states = list(usable_cells(jobs_of(config)))
+    jobs = jobs_of(config)
+    failed = _failed_encoders(jobs)
+    states = [_blamed(row, failed) for row in usable_cells(jobs)]
     present = [state["path"] for state in states if state["state"] == DONE]
     absent = [state for state in states if state["state"] != DONE]
     if not present:
@@ -34,6 +37,9 @@ def run(options: argparse.Namespace) -> None:
     write_report(
         out / "tables", out / "figures", out / "report/index.html", config.name, *map(_there, _pictures(config))
     )
+    if options.markdown:
+        command = f"nml report --config {options.config} --markdown {options.markdown}"
+        write_markdown(out / "tables", out / "figures", options.markdown, config.name, command)
     print((out / "tables/main.txt").read_text(encoding="utf-8"))
     if stale := [state for state in states if state["state"] == DONE and state["reason"]]:
         print(f"{len(stale)} cells are older than their encoder, first of all {stale[0]['path']}; they are used.")
@@ -48,6 +54,20 @@ def usable_cells(jobs: list[Job]) -> Iterable[dict[str, Any]]:
             problem = problem_of(Path(state.path))
             row |= {"state": FAILED, "reason": problem} if problem else {"state": DONE}
         yield row
+
+
+def _failed_encoders(jobs: list[Job]) -> dict[str, State]:
+    """Return the state of each trained encoder whose job failed, by its address."""
+    found = {job.name: state_of(job, job.outputs[0]) for job in jobs if job.rule == "pretrain"}
+    return {address: state for address, state in found.items() if state.state == FAILED}
+
+
+def _blamed(row: dict[str, Any], failed: dict[str, State]) -> dict[str, Any]:
+    """Say of a cell that is missing that its encoder failed, if it did."""
+    state = failed.get("/".join(Path(row["path"]).parts[2:6]))
+    if row["state"] != MISSING or state is None:
+        return row
+    return row | {"state": FAILED, "reason": f"its encoder failed: {state.reason}", "log": state.log}
 
 
 def _there(files: Iterable[str | Path]) -> list[Path]:

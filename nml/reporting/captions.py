@@ -43,6 +43,14 @@ TABLE_CAPTIONS = {
     "trained encoders of a recipe and all seeds; 1 is best. Two methods differ if their ranks do by more than "
     "Nemenyi's critical difference (95 %). Friedman p: of no difference between any of them. Both take the tasks as "
     "independent, which OOD domains are not.",
+    "fractions": "Accuracy in percent, ± half of the 95 % confidence interval, against the percent of each task's "
+    "training data that the method learned from: averages over tasks (ID) and test domains (OOD). The interval covers "
+    "seeds and test samples. Empty where the configuration asks for one percent alone.",
+    "ablations": "Variants of a tuning method, entries of the configuration with other hyper-parameters, minus the "
+    "entry that bears the method's own name (or its first variant): accuracy in percent with all of the training data, "
+    "and the paired difference in points with its 95 % interval over test samples and seeds; mean over the trained "
+    "encoders of a recipe, each noise alike. p is corrected by Holm within a recipe, a group and a method. Empty "
+    "where the configuration has no variants.",
     "per_task": "Accuracy on each test set in percent against the percent of noise in pre-training: mean ± standard "
     "deviation across pre-training seeds (of the means over tuning seeds), or across tuning seeds where there is one "
     "pre-training seed. Group source: the OOD task's own domain, the style that the head is trained on, with other "

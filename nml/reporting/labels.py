@@ -8,6 +8,8 @@ TABLES = (
     "averages",
     "differences",
     "ranks",
+    "fractions",
+    "ablations",
     "per_task",
     "published",
     "spectra",

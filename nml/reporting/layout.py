@@ -116,6 +116,47 @@ def show_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
     return _without_single_corpus(table).rename(columns=titles)
 
 
+def show_fractions(fractions: pd.DataFrame) -> pd.DataFrame:
+    """Pivot to one row per recipe, noise, group and method, and one column per percent of the training data."""
+    rows = fractions[fractions["method"] != MAJORITY]
+    if rows.empty:
+        return pd.DataFrame(columns=["recipe", "noise", "group", "method"])
+    numbers = zip(rows["value"], rows["low"], rows["high"], rows["missing"] > 0, strict=True)
+    rows = rows.assign(text=[_interval(*row) for row in numbers])
+    index = ["corpus", "recipe", "noise_kind", "noise_percent", "group", "method"]
+    table = rows.pivot(index=index, columns="fraction", values="text").fillna(ABSENT)
+    table.columns = [f"{fraction} %" for fraction in table.columns]
+    table = sort_rows(
+        table.reset_index(), lambda row: (HEADLINE_GROUPS.index(row["group"]), method_rank(row["method"]))
+    )
+    table = table.assign(group=table["group"].str.upper(), method=table["method"].map(method_label))
+    return _named_noise(table)
+
+
+def show_ablations(ablations: pd.DataFrame) -> pd.DataFrame:
+    """Write the accuracy of each variant, and what it gains on the method that it is compared with."""
+    numbers = zip(ablations["difference"], ablations["low"], ablations["high"], strict=True)
+    return _without_single_corpus(
+        pd.DataFrame(
+            {
+                "corpus": ablations["corpus"],
+                "recipe": ablations["recipe"],
+                "group": ablations["group"].str.upper(),
+                "variant": ablations["variant"],
+                "minus": ablations["method"],
+                "changed": ablations["changed"],
+                "accuracy": [f"{100 * value:.1f}" for value in ablations["value"]],
+                "difference": [_signed_interval(*row) for row in numbers],
+                "p": [_p_text(p) for p in ablations["p_holm"]],
+                "improved": [
+                    f"{improved:.0f} of {units:.0f}"
+                    for improved, units in zip(ablations["improved"], ablations["units"], strict=True)
+                ],
+            }
+        )
+    )
+
+
 def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
     """Pivot accuracy to one row per recipe, test set, method and noise kind, and one column per noise ratio."""
     rows = per_task[per_task["metric"] == HEADLINE_METRIC]
@@ -289,6 +330,8 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "averages": show_averages,
     "differences": show_differences,
     "ranks": show_ranks,
+    "fractions": show_fractions,
+    "ablations": show_ablations,
     "per_task": show_per_task,
     "published": show_published,
     "spectra": show_spectra,

@@ -28,7 +28,7 @@ from nml.reporting.reading import CELL_NAME, ENCODER
 from nml.reporting.tables import read_table
 
 GROUPS_OF_PAGE = ["id", "ood", "source"]
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
@@ -65,7 +65,7 @@ def write_report(
     """
     tables = {name: read_table(tables_dir, name) for name in TABLES}
     page = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -74,7 +74,7 @@ def write_report(
     ).get_template("report.html.j2")
     text = page.render(
         title=title,
-        facts=_facts(tables["cells"]),
+        facts=facts_of(tables["cells"]),
         intervals=seed_counts(tables["averages"]),
         seeds=closing_note(tables["averages"], tables["matrix"]),
         incomplete=matrix_note(tables["matrix"]),
@@ -101,7 +101,8 @@ def _as_script(value: object) -> Markup:
     return Markup(json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))
 
 
-def _facts(cells: pd.DataFrame) -> dict[str, str]:
+def facts_of(cells: pd.DataFrame) -> dict[str, str]:
+    """Return what was run, as a reader meets it: encoders, tasks, methods, cells and seeds."""
     encoders = cells.drop_duplicates(ENCODER)
     methods = sorted(set(cells["method"]), key=method_rank)
     return {

@@ -11,8 +11,9 @@ from tabulate import tabulate
 from nml.artifacts import write_parquet, write_text
 from nml.errors import UserError
 from nml.grid import UNTRAINED
+from nml.reporting.ablations import ablations_table, method_entries
 from nml.reporting.associations import associate, spectrum_points
-from nml.reporting.averages import average_each_test_set, average_over_tasks, results_per_task
+from nml.reporting.averages import average_each_test_set, average_over_tasks, fractions_table, results_per_task
 from nml.reporting.captions import TABLE_CAPTIONS, closing_note, seeds_note
 from nml.reporting.claims import claims_table
 from nml.reporting.costs import run_times
@@ -49,7 +50,7 @@ _TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
     *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence"),
-    *("encoder", "state", "reason", "log"),
+    *("encoder", "state", "reason", "log", "variant", "changed"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
@@ -80,12 +81,15 @@ def build_tables(
     lacking = absent_of(matrix, cells)
     averages = average_over_tasks(cells, sampling, covariances)
     each = average_each_test_set(cells[cells["task"].isin(read_published()["task"])], sampling, covariances)
+    complete = complete_averages(averages, lacking)
     tables = {
         "claims": claims_table(cells, points, pretraining, covariances, lacking),
         "cells": cells,
-        "averages": complete_averages(averages, lacking),
+        "averages": complete,
         "differences": count_missing_pairs(paired_differences(cells, covariances), lacking),
         "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group", "method"]),
+        "fractions": fractions_table(complete),
+        "ablations": ablations_table(cells, covariances, method_entries(cell_files)),
         "per_task": count_missing_sets(results_per_task(cells, sampling, covariances), lacking),
         "published": compare_published(each, averages, pretraining),
         "spectra": spectra,
@@ -119,7 +123,7 @@ def write_table(frame: pd.DataFrame, stem: str | Path, note: str) -> None:
     stem = Path(stem)
     shown, caption = SHOW[stem.name](frame), f"{TABLE_CAPTIONS[stem.name]} {note}"
     write_parquet(stem.with_suffix(".parquet"), {name: _column(frame[name]) for name in frame})
-    write_text(stem.with_suffix(".md"), f"{caption}\n\n{_tabulate(shown, 'github')}\n")
+    write_text(stem.with_suffix(".md"), f"{caption}\n\n{as_markdown(shown)}\n")
     write_text(stem.with_suffix(".tex"), _latex(shown, caption))
 
 
@@ -181,6 +185,11 @@ def _fit(table: pd.DataFrame) -> str:
     shared = [name for name in table if name in _TEXT_COLUMNS]
     groups = [[name for name in table if name.startswith(f"{group.upper()} ")] for group in HEADLINE_GROUPS]
     return "\n\n".join(_tabulate(table[shared + group], "simple") for group in groups if group)
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Return a table of texts as Markdown."""
+    return _tabulate(table, "github")
 
 
 def _tabulate(table: pd.DataFrame, style: str) -> str:

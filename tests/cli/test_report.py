@@ -61,6 +61,14 @@ def half_finished() -> None:
     write_text(f"results/logs/tune/{NOISY}/emoji-domains.log", "Traceback\ntune: training diverged <at once>\n")
 
 
+def test_a_cell_whose_encoder_failed_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    write_text(f"results/logs/pretrain/{NOISY}.log", "pretrain: the loss became nan\n")
+    with pytest.raises(SystemExit):
+        main(["report"])
+    assert "4 failed" in (error := capsys.readouterr().err)
+    assert f"its encoder failed: pretrain: the loss became nan (results/logs/pretrain/{NOISY}.log)" in error
+
+
 def test_a_half_finished_matrix_says_so_everywhere(half_finished: None, capsys: pytest.CaptureFixture[str]) -> None:
     main(["report"])
     shown = capsys.readouterr().out
@@ -98,8 +106,12 @@ def test_a_whole_matrix_says_nothing_of_the_sort(capsys: pytest.CaptureFixture[s
         for task in TASKS:
             for method in ("lp", "majority"):
                 make_cell(encoder, task, method)
-    main(["report"])
+    main(["report", "--markdown", "docs/results.md"])
     assert "12 of 12 cells" in capsys.readouterr().out
+    page = Path("docs/results.md").read_text()
+    assert "nml report --config config.yaml --markdown docs/results.md" in page and "| C1" in page
+    pictures = re.findall(r"\]\((figures/\w+\.png)\)", page)
+    assert len(pictures) > 5 and all(Path("docs", picture).is_file() for picture in pictures)
     assert "not complete" not in Path("results/partial/report/index.html").read_text()
     assert (pd.read_parquet("results/partial/tables/averages.parquet")["missing"] == 0).all()
 
