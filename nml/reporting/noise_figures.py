@@ -38,7 +38,7 @@ def noise_curves(averages: pd.DataFrame, names: dict[tuple[str, str, str], str])
     groups = [group for group in HEADLINE_GROUPS if group in set(rows["group"])]
     figure = Figure(figsize=(max(PAGE_WIDTH * len(names) / 2, COLUMN_WIDTH), 2.35 * len(groups) + 0.3))
     figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
-    axes = figure.subplots(len(groups), len(names), squeeze=False, sharex=True)
+    axes = figure.subplots(len(groups), len(names), squeeze=False, sharex="col")
     for row, group in enumerate(groups):
         for column, key in enumerate(names):
             _noise_panel(axes[row, column], rows[rows["group"] == group], key)
