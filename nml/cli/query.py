@@ -1,6 +1,7 @@
 """`nml query`: SQL over the results, as views of DuckDB."""
 
 import argparse
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ _PREDICTIONS = ".predictions.parquet"
 
 def run(options: argparse.Namespace) -> None:
     """Answer `options.question`, SQL or filters: print the table, or save it to `options.csv` or `options.parquet`."""
-    with open_results(_addressed(options.question)) as connection:
+    with open_results(_addressed(options.question), " ".join(options.question)) as connection:
         try:
             answer = connection.sql(_statement(options.question, connection))
             if answer is None:
@@ -58,23 +59,28 @@ def _addressed(question: list[str]) -> dict[str, str]:
     return {m[1]: m[2] for m in filters if m[1] in ("task", "method")} if all(filters) else {}
 
 
-def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
-    """Return a database in memory with a view of each kind of result that there is, cells of `only` a task or method.
+def open_results(only: Mapping[str, str], question: str) -> duckdb.DuckDBPyConnection:
+    """Return a database in memory with each kind of result that there is, cells of `only` a task or method.
+
+    Kinds that the question does not name are views, which no file need be read for.
 
     Raises
     ------
     UserError
         If there are no results at all.
     """
-    # One thread: the order of a sum, and so its last bits, must not depend on the machine.
-    connection = duckdb.connect(config={"threads": 1})
+    connection = duckdb.connect()
     files, spectra = _tables("results/cells"), _tables("results/spectra")
     metas = sorted(Path("results/encoders").rglob("meta.json"))
     if not (files or spectra or metas):
         raise UserError("there are no results in this folder yet (results/). Make them: snakemake --cores all")
     if cells := [file for file in files if not file.endswith(_PREDICTIONS)]:
         # Where none is left, any one says which columns there are.
-        connection.read_parquet([file for file in cells if _is_wanted(file, only)] or cells[:1]).create_view("cells")
+        wanted = connection.read_parquet([file for file in cells if _is_wanted(file, only)] or cells[:1])
+        # Opening thousands of files takes longest; all threads do it, and keep the order of the rows.
+        (wanted.create if only or "cells" in question else wanted.create_view)("cells")
+    # One thread: the order of a sum, and so its last bits, must not depend on the machine.
+    connection.execute("SET threads = 1")
     if predictions := [file for file in files if file.endswith(_PREDICTIONS)]:
         _create_predictions(connection, predictions)
     if spectra:
@@ -91,7 +97,8 @@ def _is_wanted(file: str, only: Mapping[str, str]) -> bool:
 
 def _tables(folder: str) -> list[str]:
     """Return the Parquet files below a folder; names with a dot in front are files that are being written."""
-    return sorted(str(path) for path in Path(folder).rglob("*.parquet") if not path.name.startswith("."))
+    found = ((place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted(f"{place}/{name}" for place, name in found if name.endswith(".parquet") and name[0] != ".")
 
 
 def _create_predictions(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
