@@ -14,15 +14,18 @@ from nml.cli.console import console, table
 from nml.errors import UserError
 from nml.grid import Encoder
 from nml.plugins import nearest
+from nml.reporting.reading import CELL_NAME
 
 _SHOWN_ROWS = 200
 _FILTER = re.compile(r"(\w+)=([^\s'\"]*)")
+TOGETHER = "results/tables/cells.parquet"
+"""All rows of all cells, in a table of the report."""
 _PREDICTIONS = ".predictions.parquet"
 
 
 def run(options: argparse.Namespace) -> None:
     """Answer `options.question`, SQL or filters: print the table, or save it to `options.csv` or `options.parquet`."""
-    with open_results(_addressed(options.question), " ".join(options.question)) as connection:
+    with open_results(_addressed(options.question)) as connection:
         try:
             answer = connection.sql(_statement(options.question, connection))
             if answer is None:
@@ -59,28 +62,25 @@ def _addressed(question: list[str]) -> dict[str, str]:
     return {m[1]: m[2] for m in filters if m[1] in ("task", "method")} if all(filters) else {}
 
 
-def open_results(only: Mapping[str, str], question: str) -> duckdb.DuckDBPyConnection:
-    """Return a database in memory with each kind of result that there is, cells of `only` a task or method.
-
-    Kinds that the question does not name are views, which no file need be read for.
+def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
+    """Return a database in memory with a view of each kind of result that there is, cells of `only` a task or method.
 
     Raises
     ------
     UserError
         If there are no results at all.
     """
-    connection = duckdb.connect()
+    # One thread: the order of a sum, and so its last bits, must not depend on the machine.
+    connection = duckdb.connect(config={"threads": 1})
     files, spectra = _tables("results/cells"), _tables("results/spectra")
     metas = sorted(Path("results/encoders").rglob("meta.json"))
     if not (files or spectra or metas):
         raise UserError("there are no results in this folder yet (results/). Make them: snakemake --cores all")
     if cells := [file for file in files if not file.endswith(_PREDICTIONS)]:
         # Where none is left, any one says which columns there are.
-        wanted = connection.read_parquet([file for file in cells if _is_wanted(file, only)] or cells[:1])
-        # Opening thousands of files takes longest; all threads do it, and keep the order of the rows.
-        (wanted.create if only or "cells" in question else wanted.create_view)("cells")
-    # One thread: the order of a sum, and so its last bits, must not depend on the machine.
-    connection.execute("SET threads = 1")
+        files_of_cells = [file for file in cells if _is_wanted(file, only)] or cells[:1]
+        whole = not only and _is_of(connection, cells)
+        connection.read_parquet(TOGETHER if whole else files_of_cells).create_view("cells")
     if predictions := [file for file in files if file.endswith(_PREDICTIONS)]:
         _create_predictions(connection, predictions)
     if spectra:
@@ -88,6 +88,21 @@ def open_results(only: Mapping[str, str], question: str) -> duckdb.DuckDBPyConne
     if metas:
         _create_encoders(connection, metas)
     return connection
+
+
+def _is_of(connection: duckdb.DuckDBPyConnection, cells: list[str]) -> bool:
+    """Tell whether the report's table has the rows of exactly these cells: opening thousands of files takes seconds.
+
+    The change time of a file moves whenever it is written, copied or renamed, whatever modification time it keeps.
+    """
+    if not os.path.isfile(TOGETHER):
+        return False
+    made = os.stat(TOGETHER).st_ctime_ns
+    if any(os.stat(cell).st_ctime_ns > made for cell in cells):
+        return False
+    names = ", ".join(CELL_NAME)
+    counted = f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM read_parquet('{TOGETHER}'))"
+    return connection.execute(counted).fetchall() == [(len(cells),)]
 
 
 def _is_wanted(file: str, only: Mapping[str, str]) -> bool:
