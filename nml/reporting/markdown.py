@@ -15,8 +15,8 @@ from nml.reporting.layout import SHOW, show_claims, show_headline
 from nml.reporting.report import TEMPLATES, facts_of
 from nml.reporting.tables import as_markdown, read_table
 
-CLOSING = Path(__file__).parent / "templates" / "results_closing.md"
-"""What no table says: in which regime the numbers are, and what is weak."""
+KEPT = "<!-- Written by hand; kept when the page is made again. -->"
+"""What follows this line in a page is what no table says."""
 
 
 class Section(NamedTuple):
@@ -53,6 +53,8 @@ def write_markdown(
 ) -> None:
     """Write the page, and copy its figures to `figures/` beside it; equal inputs give equal bytes.
 
+    Of a page that is there already, what follows the line `KEPT` stays.
+
     Parameters
     ----------
     tables_dir, figures_dir
@@ -80,12 +82,17 @@ def write_markdown(
         facts=facts_of(tables["cells"]),
         figures="figures",
         sections=[_section(section, tables[section.table]) for section in SECTIONS],
-        closing=CLOSING.read_text(encoding="utf-8"),
+        kept=_kept(Path(out_file)),
     )
     for name in (name for section in SECTIONS for name in section.figures):
         with atomic_path(Path(out_file).parent / "figures" / f"{name}.png") as temporary:
             shutil.copyfile(Path(figures_dir, f"{name}.png"), temporary)
     write_text(out_file, text.rstrip() + "\n")
+
+
+def _kept(page: Path) -> str:
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    return KEPT + text.partition(KEPT)[2]
 
 
 def _section(section: Section, table: pd.DataFrame) -> dict[str, object]:

@@ -10,6 +10,7 @@ import pytest
 from nml.artifacts import write_json, write_parquet, write_text
 from nml.cli import main
 from nml.grid import Encoder, cell_path, encoder_dir, spectrum_path
+from nml.reporting.markdown import KEPT
 from tests.reporting.conftest import make_log
 
 CLEAN, NOISY, UNTRAINED = (f"emoji/small/{noise}/s0" for noise in ("clean", "symmetric-20", "untrained"))
@@ -106,10 +107,12 @@ def test_a_whole_matrix_says_nothing_of_the_sort(capsys: pytest.CaptureFixture[s
         for task in TASKS:
             for method in ("lp", "majority"):
                 make_cell(encoder, task, method)
+    write_text("docs/results.md", f"# An old page\n\n{KEPT}\n\nOne seed only.\n")
     main(["report", "--markdown", "docs/results.md"])
     assert "12 of 12 cells" in capsys.readouterr().out
     page = Path("docs/results.md").read_text()
     assert "nml report --config config.yaml --markdown docs/results.md" in page and "| C1" in page
+    assert page.endswith(f"{KEPT}\n\nOne seed only.\n") and "An old page" not in page
     pictures = re.findall(r"\]\((figures/\w+\.png)\)", page)
     assert len(pictures) > 5 and all(Path("docs", picture).is_file() for picture in pictures)
     assert "not complete" not in Path("results/partial/report/index.html").read_text()
