@@ -100,7 +100,7 @@ def test_the_filter_filters(run):
     rows = run(FILTER, "resnet-mini/symmetric-20 NMTUNE task-03")
     assert [row[:3] for row in rows] == [["emoji/resnet-mini/symmetric-20/s0", "task-03", "nmtune"]]
     command = "snakemake --cores 1 --force results/cells/emoji/resnet-mini/symmetric-20/s0/task-03/nmtune.parquet"
-    assert rows[0][3] == "done" and rows[0][7:] == ["", "metadata", command]
+    assert rows[0][3] == "done" and rows[0][7:] == ["metadata", command]
     link = run("return document.querySelector('#cell-table tbody a').href")
     assert link.endswith("results/cells/emoji/resnet-mini/symmetric-20/s0/task-03/nmtune.meta.json")
     assert run(INFO).startswith("1 to 1 of 1 cells")

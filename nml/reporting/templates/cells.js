@@ -25,18 +25,19 @@ const words = { render: DataTable.render.text() };
 const number = { render: percent, type: "num", className: "dt-right" };
 const made = { orderable: false, searchable: false, data: null };
 
+const data = JSON.parse(document.getElementById("cell-data").textContent);
 const table = new DataTable("#cell-table", {
-  data: JSON.parse(document.getElementById("cell-data").textContent),
+  data,
   columns: [
     words,
     words,
     words,
     { ...words, createdCell: (cell, state) => cell.classList.add(state) },
     ...[4, 5, 6].map((data) => ({ ...number, data })),
-    { ...words, data: REASON, className: "reason" },
+    { ...words, data: REASON, className: "reason", visible: data.some((row) => row[REASON]) },
     { ...made, render: about },
     { ...made, render: command },
-  ].map((column, data) => ({ data, ...column })),
+  ].map((column, place) => ({ data: place, ...column })),
   deferRender: true,
   autoWidth: false,
   order: [],
