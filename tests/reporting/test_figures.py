@@ -118,7 +118,7 @@ def test_figures_without_cells_say_so(tables_dir):
 
 def test_each_noise_ratio_is_a_line_over_the_fractions(tables_dir):
     averages = read_table(tables_dir, "averages")
-    half = averages.assign(fraction=50, value=averages["value"] - 0.1)
+    half = averages.assign(fraction=50, **{name: averages[name] - 0.1 for name in ("value", "low", "high")})
     key = ("emoji", "resnet-mini", "symmetric")
     figure = fraction_curves(pd.concat([averages, half], ignore_index=True), {key: "a title"})
     id_panel, ood_panel = figure.axes
