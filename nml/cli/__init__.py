@@ -12,6 +12,9 @@ from nml.errors import UserError
 
 LAYOUTS = ("timm", "open_clip", "torchvision")
 
+_DONE_AS_SAID = ("query", "export", "report")
+"""Commands whose help is a sentence."""
+
 _ABOUT = """\
 Look at a study: what its configuration asks for, what is done, and what came out.
 
@@ -37,6 +40,10 @@ _EXAMPLES = {
   nml query "DESCRIBE cells"
 
 `group` is a word of SQL: write "group" in double quotes.""",
+    "report": """\
+  nml report
+  nml report --config presets/smoke.yaml --out /tmp/half-done
+  nml report --markdown docs/results-mini.md""",
     "export": """\
   nml export emoji/resnet-mini/symmetric-20/s0 exported/resnet-mini
   nml export imagenet1k/resnet50-torchvision-v1/clean/s0 exported/resnet50 --layout timm""",
@@ -98,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     target = query.add_mutually_exclusive_group()
     target.add_argument("--csv", metavar="FILE", help="save the whole table as CSV instead of printing it")
     target.add_argument("--parquet", metavar="FILE", help="save the whole table as Parquet instead of printing it")
+    report = _command(commands, "report", "write tables, figures and page of the cells that are there")
+    report.add_argument("--config", default="config.yaml", metavar="FILE", help="default: %(default)s")
+    report.add_argument(
+        "--out", default="results/partial", metavar="FOLDER", help="where they are written; default: %(default)s"
+    )
+    report.add_argument("--markdown", metavar="FILE", help="also write the results as a Markdown page with figures/")
     export = _command(commands, "export", "write an encoder as timm, open_clip or torchvision load it")
     export.add_argument("address", metavar="ENCODER", help="such as emoji/resnet-mini/symmetric-20/s0")
     export.add_argument("folder", metavar="FOLDER", type=Path, help="where to; empty, or not there yet")
@@ -133,7 +146,7 @@ def _command(commands: "argparse._SubParsersAction", name: str, about: str) -> a
     return commands.add_parser(
         name,
         help=about,
-        description=f"Show {about}." if name not in ("query", "export") else f"{about[0].upper()}{about[1:]}.",
+        description=f"{about[0].upper()}{about[1:]}." if name in _DONE_AS_SAID else f"Show {about}.",
         epilog=f"examples:\n{_EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow.parquet as pq
 
 from nml.errors import UserError
 from nml.grid import Encoder, cell_path
-from nml.reporting.reading import CELL_COLUMNS
+from nml.reporting.reading import CELL_COLUMNS, PREDICTIONS_SUFFIX, SCHEMA_VERSION
+
+_PREDICTIONS_COLUMNS = ["test_set", "fraction", "seed", "key", "label", "prediction"]
 
 _CELL = re.compile(
     r"(?:results/cells/)?(?P<encoder>[^/]+/[^/]+/[^/]+/s\d+)/(?P<task>[^/]+)/(?P<method>[^/]+?)(\.parquet)?"
@@ -33,7 +36,9 @@ class Cell:
 
     @property
     def log(self) -> Path:
-        return Path("results/logs/tune", str(self.encoder), f"{self.task}.log")
+        """The log of its job: its own, of a method that changes the encoder, else that of all methods on features."""
+        own = Path("results/logs/tune_encoder", f"{self}.log")
+        return own if own.is_file() else Path("results/logs/tune", str(self.encoder), f"{self.task}.log")
 
 
 def parse_cell(text: str) -> Cell:
@@ -65,3 +70,21 @@ def read_rows(path: Path) -> pd.DataFrame:
     if absent := [name for name in CELL_COLUMNS if name not in rows]:
         raise UserError(f"{path} is no cell: it lacks the columns {', '.join(absent)}. Delete it and rerun.")
     return rows[CELL_COLUMNS]
+
+
+def problem_of(path: Path) -> str:
+    """Return why a cell cannot be used, naming the file, or an empty text: its rows and its predictions are checked."""
+    expected = {path: CELL_COLUMNS, path.with_suffix(PREDICTIONS_SUFFIX): _PREDICTIONS_COLUMNS}
+    return next(filter(None, (_problem(file, columns) for file, columns in expected.items())), "")
+
+
+def _problem(file: Path, columns: list[str]) -> str:
+    try:
+        schema = pq.read_schema(file)
+    except (OSError, ValueError) as error:
+        return f"{file} cannot be read ({error}): delete it and rerun"
+    version = (schema.metadata or {}).get(b"nml_schema", b"1").decode()
+    if version != str(SCHEMA_VERSION):
+        return f"{file} has version {version} of the schema, and this nml reads version {SCHEMA_VERSION}"
+    lacking = [name for name in columns if name not in schema.names]
+    return f"{file} lacks the columns {', '.join(lacking)}: delete it and rerun" if lacking else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nml import plugins
@@ -30,7 +31,7 @@ class Job:
     name: str
     outputs: tuple[str, ...]
 
-    @property
+    @cached_property
     def log(self) -> Path:
         return Path("results/logs", f"{self.rule}/{self.name}.log" if self.name else f"{self.rule}.log")
 

@@ -4,12 +4,10 @@ import argparse
 import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from nml.artifacts import atomic_path, read_json, sha256_file
-from nml.cli.cells import read_rows
+from nml.cli.cells import problem_of
 from nml.errors import UserError
-from nml.reporting.reading import PREDICTIONS_SUFFIX, SCHEMA_VERSION
+from nml.reporting.reading import PREDICTIONS_SUFFIX
 
 RESULTS = Path("results")
 
@@ -68,18 +66,8 @@ def _here(path: Path, theirs: Path, ours: Path) -> Path:
 
 def _check(path: Path) -> None:
     """Refuse a cell that is damaged, foreign, or of another version of the schema."""
-    for file in (path, path.with_suffix(PREDICTIONS_SUFFIX)):
-        try:
-            metadata = pq.read_schema(file).metadata or {}
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file} cannot be read ({error}); nothing was merged.") from None
-        version = metadata.get(b"nml_schema", b"1").decode()
-        if version != str(SCHEMA_VERSION):
-            raise UserError(
-                f"{file} has version {version} of the schema, and this nml reads version {SCHEMA_VERSION}; nothing was "
-                "merged. Merge with the nml that wrote it, or make the cell again."
-            )
-    read_rows(path)
+    if problem := problem_of(path):
+        raise UserError(f"{problem}; nothing was merged.")
 
 
 def _same(path: Path, other: Path) -> bool:

@@ -1,6 +1,7 @@
 """`nml query`: SQL over the results, as views of DuckDB."""
 
 import argparse
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +14,12 @@ from nml.cli.console import console, table
 from nml.errors import UserError
 from nml.grid import Encoder
 from nml.plugins import nearest
+from nml.reporting.reading import CELL_NAME
 
 _SHOWN_ROWS = 200
 _FILTER = re.compile(r"(\w+)=([^\s'\"]*)")
+TOGETHER = "results/tables/cells.parquet"
+"""All rows of all cells, in a table of the report."""
 _PREDICTIONS = ".predictions.parquet"
 
 
@@ -74,7 +78,9 @@ def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
         raise UserError("there are no results in this folder yet (results/). Make them: snakemake --cores all")
     if cells := [file for file in files if not file.endswith(_PREDICTIONS)]:
         # Where none is left, any one says which columns there are.
-        connection.read_parquet([file for file in cells if _is_wanted(file, only)] or cells[:1]).create_view("cells")
+        files_of_cells = [file for file in cells if _is_wanted(file, only)] or cells[:1]
+        whole = not only and _is_of(connection, cells)
+        connection.read_parquet(TOGETHER if whole else files_of_cells).create_view("cells")
     if predictions := [file for file in files if file.endswith(_PREDICTIONS)]:
         _create_predictions(connection, predictions)
     if spectra:
@@ -84,6 +90,21 @@ def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def _is_of(connection: duckdb.DuckDBPyConnection, cells: list[str]) -> bool:
+    """Tell whether the report's table has the rows of exactly these cells: opening thousands of files takes seconds.
+
+    The change time of a file moves whenever it is written, copied or renamed, whatever modification time it keeps.
+    """
+    if not os.path.isfile(TOGETHER):
+        return False
+    made = os.stat(TOGETHER).st_ctime_ns
+    if any(os.stat(cell).st_ctime_ns > made for cell in cells):
+        return False
+    names = ", ".join(CELL_NAME)
+    counted = f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM read_parquet('{TOGETHER}'))"
+    return connection.execute(counted).fetchall() == [(len(cells),)]
+
+
 def _is_wanted(file: str, only: Mapping[str, str]) -> bool:
     path = Path(file)
     return only.get("task", path.parent.name) == path.parent.name and only.get("method", path.stem) == path.stem
@@ -91,7 +112,8 @@ def _is_wanted(file: str, only: Mapping[str, str]) -> bool:
 
 def _tables(folder: str) -> list[str]:
     """Return the Parquet files below a folder; names with a dot in front are files that are being written."""
-    return sorted(str(path) for path in Path(folder).rglob("*.parquet") if not path.name.startswith("."))
+    found = ((place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted(f"{place}/{name}" for place, name in found if name.endswith(".parquet") and name[0] != ".")
 
 
 def _create_predictions(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:

@@ -1,7 +1,8 @@
 """What state each job and each cell is in, and why."""
 
 import fcntl
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from nml.cli.jobs import Job
 
 DONE, MISSING, RUNNING, FAILED, STALE = "done", "missing", "running", "failed", "stale"
 STATES = (DONE, MISSING, RUNNING, FAILED, STALE)
+NOTHING: Mapping[str, float] = {}
 _MAGIC = b"PAR1"
+_MAKE_CELLS = ("tune", "tune_encoder")
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class State:
         return asdict(self)
 
 
-def state_of(job: Job, output: str, inputs: tuple[str, ...] = ()) -> State:
-    """Return the state of an output, one of the job's.
+def state_of(job: Job, output: str, inputs: Mapping[str, float] = NOTHING) -> State:
+    """Return the state of an output, one of the job's; `inputs` are modification times by path.
 
     - `done`: it is there, whole, and no older than the inputs;
     - `stale`: it is there, but an input is newer. Snakemake decides: it also sees changed parameters and code, and
@@ -35,13 +38,13 @@ def state_of(job: Job, output: str, inputs: tuple[str, ...] = ()) -> State:
     - `failed`: it is there, but damaged; or it is not there, and its job left a log and is not at work;
     - `running`: its job holds its lock; `missing`: none of these.
     """
-    path, log = Path(output), job.log
-    shown = str(log) if log.is_file() else ""
-    if path.is_file():
-        if reason := damage(path):
+    log = job.log
+    shown = str(log) if os.path.isfile(log) else ""
+    if os.path.isfile(output):
+        if reason := damage(output):
             return State(output, FAILED, reason, shown)
-        made = path.stat().st_mtime
-        newer = next((name for name in inputs if Path(name).is_file() and Path(name).stat().st_mtime > made), None)
+        made = os.stat(output).st_mtime
+        newer = next((name for name, changed in inputs.items() if changed > made), None)
         return State(output, STALE, f"{newer} is newer", shown) if newer else State(output, DONE, "", shown)
     if is_running(log):
         return State(output, RUNNING, "", shown)
@@ -50,13 +53,13 @@ def state_of(job: Job, output: str, inputs: tuple[str, ...] = ()) -> State:
     return State(output, MISSING, "", "")
 
 
-def damage(path: Path) -> str:
+def damage(path: str) -> str:
     """Return what is wrong with a Parquet file as can be seen from its ends, or an empty string."""
-    if path.suffix != ".parquet":
+    if not path.endswith(".parquet"):
         return ""
-    with path.open("rb") as file:
+    with open(path, "rb", buffering=0) as file:
         start = file.read(4)
-        file.seek(-min(4, path.stat().st_size), 2)
+        file.seek(-len(start), os.SEEK_END)
         whole = start == _MAGIC and file.read(4) == _MAGIC
     return "" if whole else "the file is truncated, or no Parquet: delete it and rerun"
 
@@ -83,16 +86,17 @@ def last_line(log: Path) -> str:
 def cell_states(jobs: list[Job]) -> Iterator[State]:
     """Yield the state of every cell, in the order of the matrix."""
     for job in jobs:
-        if job.rule == "tune":
-            encoder = f"results/encoders/{job.name.rsplit('/', 1)[0]}/model.safetensors"
+        if job.rule in _MAKE_CELLS:
+            encoder = f"results/encoders/{'/'.join(job.name.split('/')[:4])}/model.safetensors"
+            inputs = {encoder: os.stat(encoder).st_mtime} if os.path.isfile(encoder) else {}
             for output in job.outputs:
                 if output.startswith("results/cells/") and not output.endswith((".predictions.parquet", ".json")):
-                    yield state_of(job, output, (encoder,))
+                    yield state_of(job, output, inputs)
 
 
 def job_states(jobs: list[Job]) -> Iterator[State]:
     """Yield the state of every job that makes no cells, under the name of its first output that is not done."""
     for job in jobs:
-        if job.rule != "tune":
+        if job.rule not in _MAKE_CELLS:
             states = [state_of(job, output) for output in job.outputs]
             yield next((state for state in states if state.state != DONE), states[0])

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps(_as_json(config, cells, others), indent=1))
         return
     out = console()
-    out.print(_matrix(config))
+    out.print(_matrix(config, cells))
     out.print(_legend(config, cells))
     out.print(_counts(cells))
     if troubled := [state for state in (*others, *cells) if state.state in (FAILED, STALE, RUNNING)]:
@@ -44,12 +45,13 @@ def missing_cells(config: Config) -> list[str]:
     return [cell for pair in pairs for cell in cells_of(config, *pair) if not Path(cell).is_file()]
 
 
-def _matrix(config: Config) -> Table:
+def _matrix(config: Config, cells: list[State]) -> Table:
     numbers = [str(number) for number, _ in enumerate(config.tasks, start=1)]
     made = table("encoder", "weights", *numbers)
+    there = Counter(os.path.dirname(state.path) for state in cells if state.state in (DONE, STALE))
     for encoder in encoders_of(config):
-        cells = (cells_of(config, encoder, task) for task in config.tasks)
-        made.add_row(str(encoder), weights_state(encoder), *map(_share, cells))
+        shares = [_share(there[f"results/cells/{encoder}/{task}"], len(config.methods)) for task in config.tasks]
+        made.add_row(str(encoder), weights_state(encoder), *shares)
     return made
 
 
@@ -60,9 +62,8 @@ def weights_state(encoder: Encoder) -> str:
     return "in progress" if Path("results/progress", str(encoder)).is_dir() else "missing"
 
 
-def _share(cells: tuple[str, ...]) -> str:
-    present = sum(Path(cell).is_file() for cell in cells)
-    return {0: "·", len(cells): "●"}.get(present, f"{present}/{len(cells)}")
+def _share(present: int, methods: int) -> str:
+    return {0: "·", methods: "●"}.get(present, f"{present}/{methods}")
 
 
 def _legend(config: Config, cells: list[State]) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC
 from nml.reporting.reading import CELL_NAME
 from nml.reporting.sampling import SAMPLING_KEY, Covariances, contrast_variance
 
@@ -106,6 +107,13 @@ def results_per_task(cells: pd.DataFrame, sampling: pd.DataFrame, covariances: C
     intervals = average_each_test_set(cells, sampling, covariances).set_index(TASK_KEY)[["low", "high"]]
     table = table.assign(std=table["std"].where(table["pretrain_seeds"] < 2, encoders)).join(intervals)
     return table[["value", "low", "high", "std", "seeds", "pretrain_seeds", "n"]].reset_index()
+
+
+def fractions_table(averages: pd.DataFrame) -> pd.DataFrame:
+    """Return the averages of accuracy over ID tasks and OOD domains where there are several fractions, else no rows."""
+    rows = averages[(averages["metric"] == HEADLINE_METRIC) & averages["group"].isin(HEADLINE_GROUPS)]
+    rows = rows if rows["fraction"].nunique() > 1 else rows.iloc[:0]
+    return rows.drop(columns="metric").reset_index(drop=True)
 
 
 def add_unit(cells: pd.DataFrame) -> pd.DataFrame:

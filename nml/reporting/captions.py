@@ -7,6 +7,7 @@ import pandas as pd
 
 from nml.grid import UNTRAINED
 from nml.reporting.labels import HEADLINE_METRIC
+from nml.reporting.matrix import matrix_note
 
 _INTERVAL = (
     "The 95 % interval covers seeds and test samples; a drawing or a font counts once, not each of its images. "
@@ -29,7 +30,7 @@ TABLE_CAPTIONS = {
     f"interval, for each metric. {_INTERVAL} The test set in an OOD task's own domain, the style that the head is "
     "trained on, is in neither average; the Parquet file has it as the group source. Controls: the untrained encoder, "
     "and the majority class, which uses no encoder and is therefore shown once per recipe, under the first method. "
-    "†: fewer tasks than elsewhere in the group.",
+    "†: fewer tasks than elsewhere in the group, or cells are missing, which the Parquet file names.",
     "differences": "Paired differences in accuracy, in points: each noise ratio minus clean pre-training, and one "
     "method minus another on the same encoder. Pairs share test samples and seeds. In brackets the 95 % confidence "
     "interval over other test samples and seeds of the same tasks; a drawing or a font counts once. p is two-sided and "
@@ -42,6 +43,14 @@ TABLE_CAPTIONS = {
     "trained encoders of a recipe and all seeds; 1 is best. Two methods differ if their ranks do by more than "
     "Nemenyi's critical difference (95 %). Friedman p: of no difference between any of them. Both take the tasks as "
     "independent, which OOD domains are not.",
+    "fractions": "Accuracy in percent, ± half of the 95 % confidence interval, against the percent of each task's "
+    "training data that the method learned from: averages over tasks (ID) and test domains (OOD). The interval covers "
+    "seeds and test samples. Empty where the configuration asks for one percent alone.",
+    "ablations": "Variants of a tuning method, entries of the configuration with other hyper-parameters, minus the "
+    "entry that bears the method's own name (or its first variant): accuracy in percent with all of the training data, "
+    "and the paired difference in points with its 95 % interval over test samples and seeds; mean over the trained "
+    "encoders of a recipe, each noise alike. p is corrected by Holm within a recipe, a group and a method. Empty "
+    "where the configuration has no variants.",
     "per_task": "Accuracy on each test set in percent against the percent of noise in pre-training: mean ± standard "
     "deviation across pre-training seeds (of the means over tuning seeds), or across tuning seeds where there is one "
     "pre-training seed. Group source: the OOD task's own domain, the style that the head is trained on, with other "
@@ -72,6 +81,8 @@ TABLE_CAPTIONS = {
     "datasets": "The downstream data sets: test samples as in the cells, the rest as the data set describes itself; "
     "'-' where it is not on the machine that made this table. The metric of all is accuracy; mean per-class accuracy "
     "and macro F1 are in the cells too.",
+    "matrix": "What of the matrix is there: of each encoder the cells in each state, and each failed cell with its "
+    "error and its log. The Parquet file has every cell.",
     "learning": "How each pre-training went, from its log; the Parquet file has every epoch. The loss is over the "
     "noisy data, the accuracy on clean validation data; no interval.",
 }
@@ -80,6 +91,9 @@ FIGURE_CAPTIONS = {
     "noise_curves": "ID and OOD accuracy against the percent of noise in pre-training, for each tuning method: "
     f"averages over tasks (ID) and test domains (OOD). {_INTERVAL} Dashed: linear probing on the "
     "untrained encoder; dotted: the majority class. A control far outside the axis is written at its lower edge.",
+    "fraction_curves": "Accuracy of linear probing against the percent of each task's training data that it learned "
+    "from, one line for each noise ratio: averages over tasks (ID) and test domains (OOD). Empty where the "
+    f"configuration asks for one percent alone. {_INTERVAL}",
     "spectrum_scatter": "Singular value entropy (SVE) against ID accuracy, and largest singular value ratio, "
     "LSVR = -log(sigma_1 / sum(sigma)), against OOD accuracy; linear probing, one point for each encoder and test set. "
     "Above: as measured, lines join one test set. Below: minus the mean of the test set over the recipe's encoders of "
@@ -121,7 +135,7 @@ def seed_counts(averages: pd.DataFrame) -> dict[str, int]:
 
     Where nothing was trained, the averages of the untrained control are counted.
     """
-    rows = averages[averages["metric"] == HEADLINE_METRIC]
+    rows = averages[(averages["metric"] == HEADLINE_METRIC) & averages["value"].notna()]
     trained = rows[rows["noise_kind"] != UNTRAINED]
     rows = trained if len(trained) else rows
     return {name: int(rows[name].min()) for name in ("pretrain_seeds", "tuning_seeds")}
@@ -136,3 +150,8 @@ def seeds_note(averages: pd.DataFrame) -> str:
     if max(counts.values()) < 2:
         text += " Nothing here covers luck in tuning."
     return text
+
+
+def closing_note(averages: pd.DataFrame, matrix: pd.DataFrame) -> str:
+    """Return what ends every caption: the seeds, and what of the matrix is not there."""
+    return " ".join(filter(None, [seeds_note(averages), matrix_note(matrix)]))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from nml.grid import UNTRAINED
 from nml.reporting.associations import PAIRS, within_task_spearman
 from nml.reporting.contrasts import against_clean, against_method, cells_behind, comparable, estimate
 from nml.reporting.differences import holm
@@ -64,7 +65,11 @@ class Found(NamedTuple):
 
 
 def claims_table(
-    cells: pd.DataFrame, points: pd.DataFrame, pretraining: pd.DataFrame, covariances: Covariances
+    cells: pd.DataFrame,
+    points: pd.DataFrame,
+    pretraining: pd.DataFrame,
+    covariances: Covariances,
+    absent: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Judge each claim by accuracy with all of the training data; docs/decisions.md says what each estimate is.
 
@@ -88,6 +93,8 @@ def claims_table(
         Rows of `nml.reporting.encoders.pretraining_table`.
     covariances
         `nml.reporting.sampling.sampling_covariances` of the same cells.
+    absent
+        `nml.reporting.matrix.absent_of` the matrix, for those that `missing` counts.
 
     Returns
     -------
@@ -99,18 +106,19 @@ def claims_table(
     trained = pretraining.dropna(subset=["objective"]).drop_duplicates(["corpus", "recipe"])
     models = trained.set_index(["corpus", "recipe"])[["architecture", "objective"]]
     rows = comparable(rows).join(models, on=["corpus", "recipe"])
-    noise = _about_noise(rows, covariances)
-    table = [*noise, *_about_spectra(points), *_about_nmtune(rows, covariances), *_about_aspects(rows, covariances)]
+    lost = pd.DataFrame(columns=[*CELL_NAME, "group"]) if absent is None else absent
+    noise, nmtune = _about_noise(rows, covariances, lost), _about_nmtune(rows, covariances, lost)
+    table = [*noise, *_about_spectra(points), *nmtune, *_about_aspects(rows, covariances, lost)]
     frame = pd.DataFrame(table).sort_values("claim", kind="stable", ignore_index=True)
     return _judged(frame)
 
 
-def _about_noise(rows: pd.DataFrame, covariances: Covariances) -> Iterable[dict[str, Any]]:
+def _about_noise(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
     pairs = against_clean(rows[rows["method"] == "lp"])
     slight = pairs[(pairs["group"] == "id") & (pairs["noise_percent"] <= SLIGHT_PERCENT)]
     hurt = pairs[pairs["group"] == "ood"]
     for claim, part, chosen in (("C1", "ID", slight), ("C2", "OOD", hurt)):
-        lack = _lack_of_noise(rows, chosen, part)
+        lack = _lack_of_noise(rows, chosen, part, lost)
         yield _row(claim, "part", part, _noise_found(claim, chosen, covariances), lack)
         for family, own in chosen.groupby(_FAMILY):
             yield _row(claim, "family", "/".join(family), _noise_found(claim, own, covariances), lack)
@@ -156,7 +164,7 @@ def _one_sign(together: Found, families: list[Found]) -> Found:
     return together
 
 
-def _about_nmtune(rows: pd.DataFrame, covariances: Covariances) -> Iterable[dict[str, Any]]:
+def _about_nmtune(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
     noisy = rows[(rows["noise_percent"] > 0) | (rows["noise_kind"] == "released")]
     for (method, baseline), group in product([*_BLACK_BOX, *_EFFICIENT], HEADLINE_GROUPS):
         pairs = against_method(noisy[noisy["group"] == group], method, baseline)
@@ -164,11 +172,11 @@ def _about_nmtune(rows: pd.DataFrame, covariances: Covariances) -> Iterable[dict
         found = _weakest(_difference(pairs.assign(everything=""), ["everything"], covariances, levels), 1)
         form = "black-box" if (method, baseline) in _BLACK_BOX else "parameter-efficient"
         part = f"{form}, {group.upper()}: {method_label(method)} minus {method_label(baseline)}"
-        lack = _lack(noisy, {method, baseline}, group, found.cells)
+        lack = _lack(noisy, {method, baseline}, group, found.cells, lost)
         yield _row("C4", "part", part, found, lack)
 
 
-def _about_aspects(rows: pd.DataFrame, covariances: Covariances) -> Iterable[dict[str, Any]]:
+def _about_aspects(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
     for (name, column), (claim, group) in product(_ASPECTS.items(), (("C1", "id"), ("C2", "ood"))):
         chosen = rows if column == "method" else rows[rows["method"] == "lp"]
         pairs = against_clean(chosen[chosen["group"] == group].dropna(subset=[column]))
@@ -181,7 +189,7 @@ def _about_aspects(rows: pd.DataFrame, covariances: Covariances) -> Iterable[dic
         levels = [*_FAMILY, "noise_percent"] if claim == "C1" else _FAMILY
         key = [column] if claim == "C1" else [column, "noise_percent"]
         found = _weakest(_difference(pairs, key, covariances, levels), 1 if claim == "C1" else -1)
-        yield _row("C5", "part", part, found, _absent_cells(chosen, group))
+        yield _row("C5", "part", part, found, _absent_cells(chosen, group, lost))
 
 
 def _difference(
@@ -242,24 +250,26 @@ def _deciding(parts: pd.DataFrame) -> dict[str, Any]:
     return chosen | {"level": "claim", "missing": "; ".join(absent)}
 
 
-def _lack_of_noise(rows: pd.DataFrame, pairs: pd.DataFrame, part: str) -> str:
+def _lack_of_noise(rows: pd.DataFrame, pairs: pd.DataFrame, part: str, lost: pd.DataFrame) -> str:
     if len(pairs):
-        return _absent_cells(rows[rows["method"] == "lp"], part.lower())
+        return _absent_cells(rows[rows["method"] == "lp"], part.lower(), lost)
     slight = f" up to {SLIGHT_PERCENT} %" if part == "ID" else ""
     return f"linear probing on {part} tasks with a clean encoder and one with noise{slight} of the same recipe and seed"
 
 
-def _lack(rows: pd.DataFrame, methods: set[str], group: str, cells: int) -> str:
+def _lack(rows: pd.DataFrame, methods: set[str], group: str, cells: int, lost: pd.DataFrame) -> str:
     if cells:
-        return _absent_cells(rows[rows["method"].isin(methods)], group)
+        noisy = lost[lost["noise_percent"].astype(float) > 0]
+        return _absent_cells(rows[rows["method"].isin(methods)], group, noisy)
     absent = sorted(methods - set(rows["method"]))
     where = "" if absent else f" on the same {group.upper()} tasks and noisy encoders"
     return f"cells of {' and '.join(absent or sorted(methods))}{where}"
 
 
-def _absent_cells(rows: pd.DataFrame, group: str) -> str:
-    """Say how many cells the product of these encoders, tasks and methods lacks."""
+def _absent_cells(rows: pd.DataFrame, group: str, lost: pd.DataFrame) -> str:
+    """Say how many cells the matrix lacks; where less is known of it, the product of encoders, tasks and methods."""
     there = rows[rows["group"] == group].drop_duplicates(CELL_NAME)
     encoders = len(there.drop_duplicates(CELL_NAME[:5]))
-    absent = encoders * there["task"].nunique() * there["method"].nunique() - len(there)
+    wanted = (lost["group"] == group) & lost["method"].isin(there["method"]) & (lost["noise_kind"] != UNTRAINED)
+    absent = max(encoders * there["task"].nunique() * there["method"].nunique() - len(there), int(wanted.sum()))
     return f"{absent} of {absent + len(there)} cells" if absent else ""

@@ -8,7 +8,7 @@ import pandas as pd
 from nml.artifacts import read_json
 from nml.errors import UserError
 from nml.grid import UNTRAINED, Encoder
-from nml.reporting.reading import ENCODER
+from nml.reporting.reading import ENCODER, no_rows
 
 FIELDS = {
     "objective": "str",
@@ -65,8 +65,7 @@ def learning_table(metas: Sequence[str | Path]) -> pd.DataFrame:
     trained = encoders[encoders["noise_kind"] != UNTRAINED]
     folders = {read_json(path)["address"]: Path(path).parent for path in metas}
     logs = [_log(folders[row["address"]], row) for row in trained.to_dict("records")]
-    columns = {**dict.fromkeys(ENCODER), **dict.fromkeys(LOGGED)}
-    frame = pd.concat(logs) if logs else pd.DataFrame(columns=list(columns))
+    frame = pd.concat(logs) if logs else no_rows([*ENCODER, *LOGGED])
     return frame.sort_values([*ENCODER, "epoch"], ignore_index=True)
 
 

@@ -8,6 +8,8 @@ TABLES = (
     "averages",
     "differences",
     "ranks",
+    "fractions",
+    "ablations",
     "per_task",
     "published",
     "spectra",
@@ -18,9 +20,11 @@ TABLES = (
     "run_times",
     "cost",
     "datasets",
+    "matrix",
 )
 FIGURES = (
     "noise_curves",
+    "fraction_curves",
     "spectrum_scatter",
     "pretraining_accuracy",
     "learning_curves",

@@ -18,9 +18,12 @@ from nml.reporting.labels import (
     noise_rank,
     p_label,
 )
+from nml.reporting.matrix import encoder_of
 from nml.reporting.series import noise_series, sort_rows
 
 ABSENT = "-"
+LOST = "missing"
+FAILED_STATES = ("failed",)
 _RANKS_SHOWN = [2**power for power in range(12)]
 
 
@@ -28,10 +31,13 @@ def show_averages(averages: pd.DataFrame) -> pd.DataFrame:
     """Pivot to one row per metric, recipe and noise, and one column per group and method, as `81.2 ± 0.6` in percent.
 
     The majority class uses no encoder, so it takes one row per recipe, under the first method of each group. A dagger
-    marks an average over fewer tasks than another in its column's group.
+    marks an average over fewer tasks than another in its column's group, or one that lacks cells; one that lacks all of
+    them is `missing`.
     """
     chosen = averages[averages["group"].isin(HEADLINE_GROUPS)]
     chosen = chosen[chosen["fraction"] == chosen["fraction"].max()]
+    if chosen.empty:
+        return pd.DataFrame(columns=["metric", "recipe", "noise"])
     chosen = chosen.assign(text=[_interval(*row) for row in _average_numbers(chosen)])
     rows = _majority_once(chosen)
     columns = sorted(
@@ -108,6 +114,47 @@ def show_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
     )
     titles = {"rank": "average rank", "critical_difference": "critical difference", "friedman_p": "Friedman p"}
     return _without_single_corpus(table).rename(columns=titles)
+
+
+def show_fractions(fractions: pd.DataFrame) -> pd.DataFrame:
+    """Pivot to one row per recipe, noise, group and method, and one column per percent of the training data."""
+    rows = fractions[fractions["method"] != MAJORITY]
+    if rows.empty:
+        return pd.DataFrame(columns=["recipe", "noise", "group", "method"])
+    numbers = zip(rows["value"], rows["low"], rows["high"], rows["missing"] > 0, strict=True)
+    rows = rows.assign(text=[_interval(*row) for row in numbers])
+    index = ["corpus", "recipe", "noise_kind", "noise_percent", "group", "method"]
+    table = rows.pivot(index=index, columns="fraction", values="text").fillna(ABSENT)
+    table.columns = [f"{fraction} %" for fraction in table.columns]
+    table = sort_rows(
+        table.reset_index(), lambda row: (HEADLINE_GROUPS.index(row["group"]), method_rank(row["method"]))
+    )
+    table = table.assign(group=table["group"].str.upper(), method=table["method"].map(method_label))
+    return _named_noise(table)
+
+
+def show_ablations(ablations: pd.DataFrame) -> pd.DataFrame:
+    """Write the accuracy of each variant, and what it gains on the method that it is compared with."""
+    numbers = zip(ablations["difference"], ablations["low"], ablations["high"], strict=True)
+    return _without_single_corpus(
+        pd.DataFrame(
+            {
+                "corpus": ablations["corpus"],
+                "recipe": ablations["recipe"],
+                "group": ablations["group"].str.upper(),
+                "variant": ablations["variant"],
+                "minus": ablations["method"],
+                "changed": ablations["changed"],
+                "accuracy": [f"{100 * value:.1f}" for value in ablations["value"]],
+                "difference": [_signed_interval(*row) for row in numbers],
+                "p": [_p_text(p) for p in ablations["p_holm"]],
+                "improved": [
+                    f"{improved:.0f} of {units:.0f}"
+                    for improved, units in zip(ablations["improved"], ablations["units"], strict=True)
+                ],
+            }
+        )
+    )
 
 
 def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
@@ -279,12 +326,26 @@ def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
     return _named_noise(counts.reset_index()).rename(columns={"test_sets": "test sets"})
 
 
+def show_matrix(matrix: pd.DataFrame) -> pd.DataFrame:
+    """Count the cells of each encoder by their state, and give each failed one a row with its reason and its log."""
+    rows = matrix.assign(encoder=[str(encoder_of(row)) for row in matrix.to_dict("records")])
+    rows = rows.assign(cell=rows["task"] + "/" + rows["method"])
+    totals = rows.groupby("encoder")["cell"].transform("size")
+    alone = rows["state"].isin(FAILED_STATES)
+    counted = rows.assign(total=totals)[~alone].groupby(["encoder", "total", "state"]).size().reset_index(name="count")
+    counted["cells"] = counted["count"].astype(str) + " of " + counted["total"].astype(str)
+    table = pd.concat([rows[alone].rename(columns={"cell": "cells"}), counted])
+    return table[["encoder", "state", "cells", "reason", "log"]].fillna("").reset_index(drop=True)
+
+
 SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "claims": show_claims,
     "cells": show_cells,
     "averages": show_averages,
     "differences": show_differences,
     "ranks": show_ranks,
+    "fractions": show_fractions,
+    "ablations": show_ablations,
     "per_task": show_per_task,
     "published": show_published,
     "spectra": show_spectra,
@@ -295,15 +356,21 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "run_times": show_run_times,
     "cost": show_cost,
     "datasets": show_datasets,
+    "matrix": show_matrix,
 }
 
 
 def _average_numbers(frame: pd.DataFrame) -> zip:
     most = frame.groupby(["group", "metric"])["tasks"].transform("max")
-    return zip(frame["value"], frame["low"], frame["high"], frame["tasks"] < most, strict=True)
+    partial = frame["tasks"] < most
+    if "missing" in frame:
+        partial |= frame["missing"] > 0
+    return zip(frame["value"], frame["low"], frame["high"], partial, strict=True)
 
 
 def _interval(value: float, low: float, high: float, partial: bool) -> str:
+    if pd.isna(value):
+        return LOST
     half = max(value - low, high - value)
     return f"{100 * value:.1f} ± {100 * half:.1f}" + ("†" if partial else "")
 
@@ -344,7 +411,7 @@ def _majority_once(rows: pd.DataFrame) -> pd.DataFrame:
     majority = rows["method"] == MAJORITY
     tuned = rows[~majority]
     first = min(tuned["method"], key=method_rank) if len(tuned) else MAJORITY
-    once = rows[majority].drop_duplicates(["metric", "recipe", "group"])
+    once = rows[majority & rows["value"].notna()].drop_duplicates(["metric", "recipe", "group"])
     once = once.assign(corpus="", noise_kind=MAJORITY, noise_percent=0.0, method=first)
     return pd.concat([tuned, once])
 

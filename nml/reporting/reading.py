@@ -1,6 +1,6 @@
 """Read many small Parquet files in one query, and refuse what cannot be averaged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -15,9 +15,16 @@ CELL_COLUMNS = [*CELL_KEY, "value", "n"]
 SCHEMA_VERSION = 1
 """Of cells, predictions and spectra. A file of another version says so as `nml_schema` in its Parquet metadata; the
 first version has no such entry. To be raised when a column changes its meaning."""
+_NAMES = ("corpus", "recipe", "noise_kind", "task", "group", "test_set")
 PREDICTIONS_SUFFIX = ".predictions.parquet"
 SPECTRUM_KEY = [*ENCODER, "task", "group", "test_set"]
+SINGULAR_VALUES_COLUMNS = [*ENCODER[:4], "rank", "share", "test_sets"]
 SPECTRUM_COLUMNS = [*SPECTRUM_KEY, "n", "dim", "sve", "lsvr", "dominant_ratio"]
+
+
+def no_rows(columns: Iterable[str]) -> pd.DataFrame:
+    """Return an empty table with these columns: names are text, the others numbers."""
+    return pd.DataFrame({name: pd.Series(dtype="str" if name in _NAMES else "float64") for name in columns})
 
 
 def read_cells(files: Sequence[str | Path]) -> pd.DataFrame:

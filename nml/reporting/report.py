@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -12,15 +13,22 @@ from markupsafe import Markup
 
 from nml.artifacts import write_text
 from nml.errors import UserError
-from nml.grid import Encoder, Noise, cell_path
-from nml.reporting.captions import FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, TASK_CAPTION, seed_counts, seeds_note
+from nml.reporting.captions import (
+    FIGURE_CAPTIONS,
+    NOISE_CAPTION,
+    TABLE_CAPTIONS,
+    TASK_CAPTION,
+    closing_note,
+    seed_counts,
+)
 from nml.reporting.labels import FIGURES, HEADLINE_METRIC, TABLES, method_label, method_rank
 from nml.reporting.layout import SHOW, show_claims, show_headline
+from nml.reporting.matrix import DONE, encoder_of, matrix_note, path_of
 from nml.reporting.reading import CELL_NAME, ENCODER
 from nml.reporting.tables import read_table
 
 GROUPS_OF_PAGE = ["id", "ood", "source"]
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
@@ -30,6 +38,7 @@ def write_report(
     title: str,
     noise_pictures: Sequence[str | Path] = (),
     task_pictures: Sequence[str | Path] = (),
+    results_dir: str | Path = "results",
 ) -> None:
     """Write the report of a run as one self-contained HTML file; equal inputs give equal bytes.
 
@@ -46,6 +55,8 @@ def write_report(
         PNGs of `nml.noise.pictures`, each with its PDF beside it.
     task_pictures
         PNGs of `nml.tasks.pictures`.
+    results_dir
+        Where the cells and logs are that the page links to.
 
     Raises
     ------
@@ -54,7 +65,7 @@ def write_report(
     """
     tables = {name: read_table(tables_dir, name) for name in TABLES}
     page = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -63,11 +74,14 @@ def write_report(
     ).get_template("report.html.j2")
     text = page.render(
         title=title,
-        facts=_facts(tables["cells"]),
+        facts=facts_of(tables["cells"]),
         intervals=seed_counts(tables["averages"]),
-        seeds=seeds_note(tables["averages"]),
+        seeds=closing_note(tables["averages"], tables["matrix"]),
+        incomplete=matrix_note(tables["matrix"]),
         cell=_example_cell(tables["cells"]),
-        cell_data=_as_script(_cell_rows(tables["cells"])),
+        cell_data=_as_script(_cell_rows(tables["cells"], tables["matrix"])),
+        results_link=_link(Path(results_dir), out_file),
+        datatables={end: _datatables(end) for end in ("js", "css")},
         claims=_grid(show_claims(tables["claims"][tables["claims"]["level"] == "claim"])),
         headline=_grid(show_headline(tables["averages"])),
         tables={name: _grid(SHOW[name](frame)) for name, frame in tables.items()},
@@ -87,7 +101,8 @@ def _as_script(value: object) -> Markup:
     return Markup(json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))
 
 
-def _facts(cells: pd.DataFrame) -> dict[str, str]:
+def facts_of(cells: pd.DataFrame) -> dict[str, str]:
+    """Return what was run, as a reader meets it: encoders, tasks, methods, cells and seeds."""
     encoders = cells.drop_duplicates(ENCODER)
     methods = sorted(set(cells["method"]), key=method_rank)
     return {
@@ -100,26 +115,33 @@ def _facts(cells: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _cell_rows(cells: pd.DataFrame) -> list[list[str | float]]:
-    """Return for each cell what the page filters by, its mean accuracy on each group in percent, and its path."""
+def _datatables(end: str) -> str:
+    """Return the DataTables of the package itables, script or style, base64; the package itself is not imported."""
+    folder = Path(find_spec("itables").submodule_search_locations[0], "html")
+    return base64.b64encode((folder / f"dt_bundle.{end}").read_bytes()).decode()
+
+
+def _cell_rows(cells: pd.DataFrame, matrix: pd.DataFrame) -> list[list[str | float]]:
+    """Return of each cell, those that are not done first, its address, state, mean accuracies, error and log.
+
+    The accuracies are in percent, on each of `GROUPS_OF_PAGE`; an empty text where there is none.
+    """
     rows = cells[(cells["metric"] == HEADLINE_METRIC) & (cells["fraction"] == cells["fraction"].max())]
     means = rows.groupby([*CELL_NAME, "group"])["value"].mean().unstack("group").reindex(columns=GROUPS_OF_PAGE)
-    shown = (100 * means).round(1).astype(object).where(means.notna(), "")
-    table = []
-    for name, values in zip(shown.index, shown.to_numpy().tolist(), strict=True):
-        corpus, recipe, kind, percent, seed, task, method = name
-        encoder = Encoder(corpus, recipe, Noise(kind, percent), seed)
-        table.append([str(encoder), task, method, *values, str(cell_path(encoder, task, method))])
-    return table
+    ordered = matrix.assign(done=matrix["state"] == DONE).sort_values(["done", "state", *CELL_NAME])
+    shown = (100 * means).round(1).reindex(pd.MultiIndex.from_frame(ordered[CELL_NAME]))
+    shown = shown.astype(object).where(shown.notna(), "").to_numpy().tolist()
+    return [
+        [str(encoder_of(row)), row["task"], row["method"], row["state"], *values, row["reason"], row["log"]]
+        for row, values in zip(ordered.to_dict("records"), shown, strict=True)
+    ]
 
 
 def _example_cell(cells: pd.DataFrame) -> str:
     """Return the path of one cell that was run: the linear probe's if there is one."""
     probes = cells[cells["method"] == "lp"]
     row = (probes if len(probes) else cells).iloc[0]
-    noise = Noise(row["noise_kind"], row["noise_percent"])
-    encoder = Encoder(row["corpus"], row["recipe"], noise, row["pretrain_seed"])
-    return str(cell_path(encoder, row["task"], row["method"]))
+    return path_of(row)
 
 
 def _grid(table: pd.DataFrame) -> dict[str, list]:

@@ -7,6 +7,9 @@ import pandas as pd
 
 from nml.grid import CLEAN
 
+SERIES = ["corpus", "recipe", "kind"]
+"""What tells the curves over the noise ratio apart."""
+
 
 def noise_series(frame: pd.DataFrame) -> pd.DataFrame:
     """Add the column `kind`: the noise kind a row is drawn with; clean rows repeat for every kind of their recipe."""
@@ -25,3 +28,8 @@ def sort_rows(frame: pd.DataFrame, key: Callable[[dict[str, Any]], tuple]) -> pd
     """Sort the rows by a key computed from each, given as a dictionary by column; the index is reset."""
     keys = [key(row) for row in frame.to_dict("records")]
     return frame.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
+
+
+def of_recipe(rows: pd.DataFrame, recipe: tuple[str, str]) -> pd.Series:
+    """Return which rows are of a (corpus, recipe); boolean."""
+    return (rows["corpus"] == recipe[0]) & (rows["recipe"] == recipe[1])

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from matplotlib.lines import Line2D
+
 COLUMN_WIDTH = 3.3
 PAGE_WIDTH = 6.9
 """Inches; one column and the full width of a two-column paper."""
@@ -27,6 +29,7 @@ RC = {
     "savefig.dpi": 200,
 }
 CONTROL = "0.35"
+NOISE_LABEL = "noise in pre-training (%)"
 # The palette of Okabe and Ito (2008), without its yellow, which is too faint on paper.
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -56,3 +59,8 @@ def ratio_colours(percents: list[float]) -> dict[float, tuple[float, float, floa
 
     span = max(len(percents) - 1, 1)
     return {percent: colormaps["viridis_r"](0.08 + 0.92 * place / span) for place, percent in enumerate(percents)}
+
+
+def ratio_handles(colours: dict[float, Any]) -> list[Line2D]:
+    """Return a legend's line for each noise ratio."""
+    return [Line2D([], [], color=colour, label=f"{percent:g} %") for percent, colour in colours.items()]

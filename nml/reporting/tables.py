@@ -1,6 +1,6 @@
 """The tables of the study: Parquet for programs, Markdown and LaTeX for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -11,9 +11,10 @@ from tabulate import tabulate
 from nml.artifacts import write_parquet, write_text
 from nml.errors import UserError
 from nml.grid import UNTRAINED
+from nml.reporting.ablations import ablations_table, method_entries
 from nml.reporting.associations import associate, spectrum_points
-from nml.reporting.averages import average_each_test_set, average_over_tasks, results_per_task
-from nml.reporting.captions import TABLE_CAPTIONS, seeds_note
+from nml.reporting.averages import average_each_test_set, average_over_tasks, fractions_table, results_per_task
+from nml.reporting.captions import TABLE_CAPTIONS, closing_note, seeds_note
 from nml.reporting.claims import claims_table
 from nml.reporting.costs import cost_table, run_times
 from nml.reporting.datasets import datasets_table
@@ -21,9 +22,25 @@ from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
 from nml.reporting.layout import SHOW, show_headline
+from nml.reporting.matrix import (
+    absent_of,
+    complete_averages,
+    count_missing,
+    count_missing_pairs,
+    count_missing_sets,
+    matrix_note,
+    matrix_table,
+)
 from nml.reporting.published import compare_published, read_published
 from nml.reporting.ranks import average_ranks
-from nml.reporting.reading import read_cells, read_singular_values, read_spectra
+from nml.reporting.reading import (
+    SINGULAR_VALUES_COLUMNS,
+    SPECTRUM_COLUMNS,
+    no_rows,
+    read_cells,
+    read_singular_values,
+    read_spectra,
+)
 from nml.reporting.sampling import sampling_covariances, sampling_variance
 
 _ROWS_ON_A_PAGE = 45
@@ -33,6 +50,7 @@ _TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
     *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence", "rule", "GPU"),
+    *("encoder", "state", "reason", "log", "variant", "changed"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
@@ -42,42 +60,59 @@ def build_tables(
     spectrum_files: Sequence[str | Path],
     encoder_metas: Sequence[str | Path],
     out_dir: str | Path,
+    absent: Iterable[Mapping[str, str]] = (),
 ) -> None:
     """Write every table of `nml.reporting.labels.TABLES` to `out_dir`, and `main.txt`, the headline for a terminal.
 
-    The predictions of `<method>.parquet` are read from `<method>.predictions.parquet` beside it.
+    The predictions of `<method>.parquet` are read from `<method>.predictions.parquet` beside it. Of a matrix that is
+    not complete, `absent` are the cells that cannot be used, as `nml.reporting.matrix.matrix_table` takes them: every
+    average then says how many it lacks, and every caption that some do.
 
     Raises
     ------
     UserError
         A list is empty, or a file is missing, unreadable or contradicts another; see `nml.reporting.reading`.
     """
-    cells, spectra = read_cells(cell_files), read_spectra(spectrum_files)
+    cells = read_cells(cell_files)
+    spectra, singular_values = _spectra(spectrum_files)
     covariances, points = sampling_covariances(cell_files), spectrum_points(cells, spectra)
     pretraining, sampling = pretraining_table(encoder_metas), sampling_variance(cell_files)
+    matrix = matrix_table(cells, absent)
+    lacking = absent_of(matrix, cells)
     averages = average_over_tasks(cells, sampling, covariances)
     each = average_each_test_set(cells[cells["task"].isin(read_published()["task"])], sampling, covariances)
+    complete = complete_averages(averages, lacking)
     tables = {
-        "claims": claims_table(cells, points, pretraining, covariances),
+        "claims": claims_table(cells, points, pretraining, covariances, lacking),
         "cells": cells,
-        "averages": averages,
-        "differences": paired_differences(cells, covariances),
-        "ranks": average_ranks(cells),
-        "per_task": results_per_task(cells, sampling, covariances),
+        "averages": complete,
+        "differences": count_missing_pairs(paired_differences(cells, covariances), lacking),
+        "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group", "method"]),
+        "fractions": fractions_table(complete),
+        "ablations": ablations_table(cells, covariances, method_entries(cell_files)),
+        "per_task": count_missing_sets(results_per_task(cells, sampling, covariances), lacking),
         "published": compare_published(each, averages, pretraining),
         "spectra": spectra,
-        "singular_values": read_singular_values(spectrum_files),
+        "singular_values": singular_values,
         "associations": associate(points),
         "pretraining": pretraining,
         "learning": learning_table(encoder_metas),
         "run_times": run_times(cell_files),
         "cost": cost_table(Path(cell_files[0]).parents[6]),
         "datasets": datasets_table(cells),
+        "matrix": matrix,
     }
-    note = seeds_note(tables["averages"])
+    note = closing_note(tables["averages"], matrix)
     for name, frame in tables.items():
         write_table(frame, Path(out_dir) / name, note)
-    write_text(Path(out_dir) / "main.txt", main_table(tables["averages"]) + "\n")
+    write_text(Path(out_dir) / "main.txt", main_table(tables["averages"], matrix_note(matrix)) + "\n")
+
+
+def _spectra(files: Sequence[str | Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the spectra and their singular values; no rows where methods that change the encoder ran alone so far."""
+    if files:
+        return read_spectra(files), read_singular_values(files)
+    return no_rows(SPECTRUM_COLUMNS), no_rows(SINGULAR_VALUES_COLUMNS)
 
 
 def write_table(frame: pd.DataFrame, stem: str | Path, note: str) -> None:
@@ -89,7 +124,7 @@ def write_table(frame: pd.DataFrame, stem: str | Path, note: str) -> None:
     stem = Path(stem)
     shown, caption = SHOW[stem.name](frame), f"{TABLE_CAPTIONS[stem.name]} {note}"
     write_parquet(stem.with_suffix(".parquet"), {name: _column(frame[name]) for name in frame})
-    write_text(stem.with_suffix(".md"), f"{caption}\n\n{_tabulate(shown, 'github')}\n")
+    write_text(stem.with_suffix(".md"), f"{caption}\n\n{as_markdown(shown)}\n")
     write_text(stem.with_suffix(".tex"), _latex(shown, caption))
 
 
@@ -107,8 +142,11 @@ def read_table(tables_dir: str | Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def main_table(averages: pd.DataFrame) -> str:
-    """Return the headline as text for a terminal: accuracy by recipe and noise, method by ID and OOD, both controls."""
+def main_table(averages: pd.DataFrame, lack: str = "") -> str:
+    """Return the headline as text for a terminal: accuracy by recipe and noise, method by ID and OOD, both controls.
+
+    `lack` says what the matrix lacks.
+    """
     text = _fit(show_headline(averages))
     units = averages.groupby("group")["tasks"].max()
     counts = ", ".join(
@@ -125,7 +163,9 @@ def main_table(averages: pd.DataFrame) -> str:
         fill(f"{seeds_note(averages)} {_OOD_NOTE}", _TERMINAL_WIDTH),
     ]
     if "†" in text:
-        lines.append("† fewer tasks than elsewhere in the group: not comparable yet.")
+        lines.append("† fewer tasks than elsewhere in the group, or cells are missing: not comparable yet.")
+    if lack:
+        lines.append(f"{lack} Which and why: nml status.")
     return "\n".join(lines)
 
 
@@ -146,6 +186,11 @@ def _fit(table: pd.DataFrame) -> str:
     shared = [name for name in table if name in _TEXT_COLUMNS]
     groups = [[name for name in table if name.startswith(f"{group.upper()} ")] for group in HEADLINE_GROUPS]
     return "\n\n".join(_tabulate(table[shared + group], "simple") for group in groups if group)
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Return a table of texts as Markdown."""
+    return _tabulate(table, "github")
 
 
 def _tabulate(table: pd.DataFrame, style: str) -> str:

@@ -1,4 +1,4 @@
-"""Figures of single tasks and of run time."""
+"""Figures of single tasks, of parts of their training data, and of run time."""
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,17 @@ from matplotlib.ticker import StrMethodFormatter
 
 from nml.grid import UNTRAINED
 from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC, MAJORITY, method_label, method_rank
-from nml.reporting.series import noise_series
-from nml.reporting.style import PAGE_WIDTH, method_style, series_colour, series_marker
+from nml.reporting.series import SERIES, noise_series
+from nml.reporting.style import (
+    COLUMN_WIDTH,
+    NOISE_LABEL,
+    PAGE_WIDTH,
+    method_style,
+    ratio_colours,
+    ratio_handles,
+    series_colour,
+    series_marker,
+)
 
 _COLUMNS = 5
 
@@ -36,7 +45,7 @@ def per_task_curves(per_task: pd.DataFrame, names: dict[tuple[str, str, str], st
     for panel, (group, task, test_set) in zip(axes, sets, strict=False):
         own = rows[(rows["group"] == group) & (rows["task"] == task) & (rows["test_set"] == test_set)]
         for place, key in enumerate(names):
-            part = own[(own[["corpus", "recipe", "kind"]] == key).all(axis=1)].sort_values("noise_percent")
+            part = own[(own[SERIES] == key).all(axis=1)].sort_values("noise_percent")
             errors = 100 * np.array([part["value"] - part["low"], part["high"] - part["value"]])
             style = {"color": series_colour(place), "marker": series_marker(place), "markersize": 2.5}
             panel.errorbar(part["noise_percent"], 100 * part["value"], errors, linewidth=0.9, elinewidth=0.6, **style)
@@ -46,13 +55,46 @@ def per_task_curves(per_task: pd.DataFrame, names: dict[tuple[str, str, str], st
         panel.grid(axis="y")
     for panel in axes[len(sets) :]:
         panel.set_axis_off()
-    figure.supxlabel("noise in pre-training (%)", fontsize=8)
+    figure.supxlabel(NOISE_LABEL, fontsize=8)
     figure.supylabel("accuracy of LP (%)", fontsize=8)
     handles = [
         Line2D([], [], color=series_colour(place), marker=series_marker(place), label=name)
         for place, name in enumerate(names.values())
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 2))
+    return figure
+
+
+def fraction_curves(averages: pd.DataFrame, names: dict[tuple[str, str, str], str]) -> Figure:
+    """Draw ID (top) and OOD (bottom) accuracy of linear probing against the percent of the training data.
+
+    Parameters
+    ----------
+    averages
+        The table `averages`; bars are its intervals.
+    names
+        A title for each (corpus, recipe, noise kind), which takes a column; a line a noise ratio.
+    """
+    rows = averages[(averages["metric"] == HEADLINE_METRIC) & (averages["method"] == "lp")]
+    rows = noise_series(rows[rows["noise_kind"] != UNTRAINED])
+    groups = [group for group in HEADLINE_GROUPS if group in set(rows["group"])] or list(HEADLINE_GROUPS)
+    colours = ratio_colours(sorted(set(rows["noise_percent"])))
+    figure = Figure(figsize=(max(PAGE_WIDTH * len(names) / 2, COLUMN_WIDTH), 2.2 * len(groups) + 0.3))
+    figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
+    axes = figure.subplots(len(groups), len(names), squeeze=False, sharex=True)
+    for row, group in enumerate(groups):
+        for panel, key in zip(axes[row], names, strict=True):
+            own = rows[(rows["group"] == group) & (rows[SERIES] == key).all(axis=1)].sort_values("fraction")
+            for percent, part in own.groupby("noise_percent"):
+                errors = 100 * np.array([part["value"] - part["low"], part["high"] - part["value"]])
+                style = {"color": colours[percent], "marker": "o", "markersize": 3, "elinewidth": 0.8, "capsize": 1.8}
+                panel.errorbar(part["fraction"], 100 * part["value"], errors, **style)
+            panel.set(title=names[key] if row == 0 else "", xticks=sorted(set(rows["fraction"])))
+            panel.grid(axis="y")
+        axes[row, 0].set_ylabel(f"{group.upper()} accuracy of LP (%)")
+    for bottom in axes[-1]:
+        bottom.set_xlabel("training data (%)")
+    figure.legend(handles=ratio_handles(colours), loc="outside upper center", ncols=len(colours) or 1)
     return figure
 
 
@@ -93,5 +135,6 @@ def run_time(averages: pd.DataFrame, run_times: pd.DataFrame) -> Figure:
         Line2D([], [], marker=series_marker(place), linestyle="", color="black", mfc="white", label="/".join(recipe))
         for place, recipe in enumerate(recipes)
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handletextpad=0.1)
+    columns = min(len(handles), 6)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, handletextpad=0.1)
     return figure

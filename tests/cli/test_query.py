@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from nml.artifacts import write_text
+from nml.artifacts import write_parquet, write_text
 from nml.cli import main
 
 NOISY = "emoji/small/symmetric-20/s0"
@@ -126,3 +126,20 @@ def test_without_results_it_says_how_to_make_them(capsys: pytest.CaptureFixture[
 def test_views_without_files_are_not_there(make_encoder: Callable, capsys: pytest.CaptureFixture[str]) -> None:
     make_encoder(NOISY, 0.625)
     assert "The views here are: encoders." in refusal(capsys, "SELECT * FROM cells")
+
+
+@pytest.mark.usefixtures("results")
+def test_the_reports_table_answers_only_while_it_is_of_these_cells(
+    make_cell: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = "SELECT count(*), max(value) FROM cells"
+    cells = [file for file in Path("results/cells").rglob("*.parquet") if "predictions" not in file.name]
+    rows = pq.ParquetDataset(cells, partitioning=None).read().to_pandas()
+    marked = rows.assign(value=1.0)  # A value of its own shows which file answered.
+    write_parquet("results/tables/cells.parquet", {name: marked[name] for name in marked})
+    assert ask(capsys, question)[-1] == ["4", "1"]
+    cells[0].unlink()
+    assert ask(capsys, question)[-1] == ["3", "0.75"]
+    make_cell(NOISY, "emoji-domains", "lp", 0.5)
+    make_cell(NOISY, "emoji-domains", "majority", 0.5)
+    assert ask(capsys, question)[-1][1] == "0.5"

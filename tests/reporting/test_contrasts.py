@@ -71,7 +71,7 @@ def test_intervals_are_too_wide_rather_than_too_narrow_where_seeds_hardly_differ
 
 def test_no_difference_is_found_in_at_most_5_percent_of_families_and_a_planted_one_is():
     noise = {0.0: 0.0, 5.0: 0.0, 10.0: 0.0, 30.0: -0.2}
-    cells, covariances = simulated(np.random.default_rng(1), 100, noise, seeds=5, tasks=1, luck=0.01)
+    cells, covariances = simulated(np.random.default_rng(1), 300, noise, seeds=5, tasks=1, luck=0.01)
     found = paired_differences(cells, covariances)
     planted = found["noise_percent"] == 30
     nothing = found[~planted]

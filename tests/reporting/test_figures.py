@@ -3,10 +3,13 @@ import pytest
 from PIL import Image
 
 from nml.errors import UserError
-from nml.reporting.figures import draw_figures, noise_curves, spectrum_decay
+from nml.reporting.figures import TABLES_DRAWN, draw_figures, figures_of, nothing_to_draw
 from nml.reporting.labels import FIGURES
+from nml.reporting.noise_figures import noise_curves
 from nml.reporting.report import write_report
+from nml.reporting.spectrum_figures import spectrum_decay
 from nml.reporting.tables import build_tables, read_table
+from nml.reporting.task_figures import fraction_curves
 
 from .frames import averages_of
 
@@ -100,10 +103,28 @@ def test_the_smallest_studies_are_reported(study, tmp_path, encoder, task, metho
     assert len(list((tmp_path / "figures").iterdir())) == 2 * len(FIGURES)
 
 
-def test_the_untrained_control_alone_cannot_be_drawn(study, tmp_path):
-    build_tables(*([path for path in paths if "untrained" in str(path)] for paths in study.values()), tmp_path)
-    with pytest.raises(UserError, match="no noise to draw"):
-        draw_figures(tmp_path, tmp_path / "figures")
+def test_figures_without_cells_say_so(tables_dir):
+    """The untrained control alone: nothing was trained, so nothing can be drawn over the noise."""
+    tables = {name: read_table(tables_dir, name) for name in TABLES_DRAWN}
+    untrained = {
+        name: frame[frame["noise_kind"] == "untrained"] if "noise_kind" in frame else frame.iloc[:0]
+        for name, frame in tables.items()
+    }
+    drawn = figures_of(untrained)
+    assert set(drawn) == set(FIGURES) and all(draw is nothing_to_draw for draw in drawn.values())
+    assert [text.get_text() for text in nothing_to_draw().texts] == ["No cells for this figure."]
+    assert [name for name, draw in figures_of(tables).items() if draw is nothing_to_draw] == ["fraction_curves"]
+
+
+def test_each_noise_ratio_is_a_line_over_the_fractions(tables_dir):
+    averages = read_table(tables_dir, "averages")
+    half = averages.assign(fraction=50, **{name: averages[name] - 0.1 for name in ("value", "low", "high")})
+    key = ("emoji", "resnet-mini", "symmetric")
+    figure = fraction_curves(pd.concat([averages, half], ignore_index=True), {key: "a title"})
+    id_panel, ood_panel = figure.axes
+    assert len(id_panel.containers) == len(ood_panel.containers) == 5
+    assert list(ood_panel.get_xticks()) == [50, 100]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["0 %", "5 %", "10 %", "20 %", "30 %"]
 
 
 def test_two_noise_kinds_of_a_recipe_take_a_panel_each_and_share_the_clean_encoder(tables_dir):

@@ -1,58 +1,48 @@
-"use strict";
-(() => {
-  const SHOWN = 200;
-  const data = JSON.parse(document.getElementById("cell-data").textContent)
-    .map((row) => ({ row, text: row.slice(0, 3).join(" ").toLowerCase() }));
-  const body = document.querySelector("#cell-table tbody");
-  const heads = [...document.querySelectorAll("#cell-table th[tabindex]")];
-  const box = document.getElementById("cell-filter");
-  const count = document.getElementById("cell-count");
-  const order = { column: -1, sign: 1 };
+// The table of cells: DataTables, from the page itself, over the rows in #cell-data.
+const bytes = (id) => Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+const style = document.createElement("style");
+style.textContent = new TextDecoder().decode(bytes("datatables-css"));
+document.head.append(style);
+const source = URL.createObjectURL(new Blob([bytes("datatables-js")], { type: "text/javascript" }));
+const { default: DataTable } = await import(source);
+URL.revokeObjectURL(source);
 
-  const compare = (a, b) => {
-    if (typeof a === "number" && typeof b === "number") return a - b;
-    if (a === "" || b === "") return a === b ? 0 : a === "" ? 1 : -1;
-    return String(a).localeCompare(String(b), "en", { numeric: true });
-  };
-  const cell = (text, tag = "td") => {
-    const made = document.createElement(tag);
-    made.textContent = text;
-    return made;
-  };
-  const line = (row) => {
-    const path = row[row.length - 1];
-    const made = document.createElement("tr");
-    row.slice(0, -1).forEach((value) => made.append(cell(typeof value === "number" ? value.toFixed(1) : value)));
-    const link = cell("meta.json", "a");
-    link.href = "../" + path.replace(/^results\//, "").replace(/parquet$/, "meta.json");
-    made.append(document.createElement("td"), document.createElement("td"));
-    made.children[row.length - 1].append(cell("snakemake --cores 1 --force " + path, "code"));
-    made.children[row.length].append(link);
-    return made;
-  };
-  const show = () => {
-    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let found = data.filter(({ text }) => words.every((word) => text.includes(word))).map(({ row }) => row);
-    if (order.column >= 0) {
-      found = found.sort((a, b) => order.sign * compare(a[order.column], b[order.column]));
-    }
-    body.replaceChildren(...found.slice(0, SHOWN).map(line));
-    const first = found.length > SHOWN ? `, the first ${SHOWN} are shown` : "";
-    count.textContent = `${found.length} of ${data.length} cells${first}`;
-  };
-  const sort = (column) => {
-    order.sign = order.column === column ? -order.sign : 1;
-    order.column = column;
-    heads.forEach((head, place) => {
-      if (place === column) head.setAttribute("aria-sort", order.sign > 0 ? "ascending" : "descending");
-      else head.removeAttribute("aria-sort");
-    });
-    show();
-  };
-  heads.forEach((head, column) => {
-    head.addEventListener("click", () => sort(column));
-    head.addEventListener("keydown", (event) => event.key === "Enter" && sort(column));
-  });
-  box.addEventListener("input", show);
-  show();
-})();
+const results = document.getElementById("cell-script").dataset.results;
+const [ENCODER, TASK, METHOD, STATE, REASON, LOG] = [0, 1, 2, 3, 7, 8];
+const path = (row) => `cells/${row[ENCODER]}/${row[TASK]}/${row[METHOD]}`;
+const safe = DataTable.render.text().display;
+const percent = (value, type) => (type === "display" && value !== "" ? value.toFixed(1) : value);
+const command = (_, type, row) => `<code>snakemake --cores 1 --force results/${safe(path(row))}.parquet</code>`;
+const link = (row) => {
+  if (row[STATE] === "done") return [`${results}/${path(row)}.meta.json`, "metadata"];
+  return row[LOG] ? [row[LOG].replace(/^results/, results), "log"] : null;
+};
+const about = (_, type, row) => {
+  const [target, name] = link(row) ?? [null, ""];
+  return target ? `<a href="${safe(encodeURI(target))}">${name}</a>` : name;
+};
+const words = { render: DataTable.render.text() };
+const number = { render: percent, type: "num", className: "dt-right" };
+const made = { orderable: false, searchable: false, data: null };
+
+const data = JSON.parse(document.getElementById("cell-data").textContent);
+const table = new DataTable("#cell-table", {
+  data,
+  columns: [
+    words,
+    words,
+    words,
+    { ...words, createdCell: (cell, state) => cell.classList.add(state) },
+    ...[4, 5, 6].map((data) => ({ ...number, data })),
+    { ...words, data: REASON, className: "reason", visible: data.some((row) => row[REASON]) },
+    { ...made, render: about },
+    { ...made, render: command },
+  ].map((column, place) => ({ data: place, ...column })),
+  deferRender: true,
+  autoWidth: false,
+  order: [],
+  pageLength: 25,
+  lengthMenu: [25, 100, 1000],
+  language: { search: "Search:", searchPlaceholder: "symmetric-20 fashion nmtune", info: "_START_ to _END_ of _TOTAL_ cells" },
+});
+document.getElementById("cell-table").dataset.ready = table.rows().count();

@@ -1,0 +1,88 @@
+"""`nml report`: tables, figures and page of the cells that are there, whether the matrix is complete or not."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from nml.cli.cells import problem_of
+from nml.cli.jobs import Job, jobs_of
+from nml.cli.states import DONE, FAILED, MISSING, STALE, State, cell_states, state_of
+from nml.config.grid import data_sets_of, encoders_of, pictured_noises
+from nml.config.load import load_config
+from nml.config.schema import Config
+from nml.errors import UserError
+from nml.grid import encoder_dir, spectrum_path
+from nml.reporting.figures import draw_figures
+from nml.reporting.markdown import write_markdown
+from nml.reporting.report import write_report
+from nml.reporting.tables import build_tables
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write `tables/`, `figures/` and `report/index.html` of `options.config` to the folder `options.out`."""
+    config = load_config(options.config)
+    jobs = jobs_of(config)
+    failed = _failed_encoders(jobs)
+    states = [_blamed(row, failed) for row in usable_cells(jobs)]
+    present = [state["path"] for state in states if state["state"] == DONE]
+    absent = [state for state in states if state["state"] != DONE]
+    if not present:
+        raise UserError(_nothing(absent))
+    out = Path(options.out)
+    spectra = [str(spectrum_path(e, task)) for e in encoders_of(config) for task in config.tasks]
+    metas = [Path(encoder_dir(encoder), "meta.json") for encoder in encoders_of(config)]
+    build_tables(present, _there(spectra), _there(metas), out / "tables", absent)
+    draw_figures(out / "tables", out / "figures")
+    write_report(
+        out / "tables", out / "figures", out / "report/index.html", config.name, *map(_there, _pictures(config))
+    )
+    if options.markdown:
+        command = f"nml report --config {options.config} --markdown {options.markdown}"
+        write_markdown(out / "tables", out / "figures", options.markdown, config.name, command)
+    print((out / "tables/main.txt").read_text(encoding="utf-8"))
+    if stale := [state for state in states if state["state"] == DONE and state["reason"]]:
+        print(f"{len(stale)} cells are older than their encoder, first of all {stale[0]['path']}; they are used.")
+    print(f"{len(present)} of {len(states)} cells: {out}/report/index.html")
+
+
+def usable_cells(jobs: list[Job]) -> Iterable[dict[str, Any]]:
+    """Yield the state of every cell as a row; one whose rows or predictions cannot be read is `failed`."""
+    for state in cell_states(jobs):
+        row = state.row()
+        if state.state in (DONE, STALE):
+            problem = problem_of(Path(state.path))
+            row |= {"state": FAILED, "reason": problem} if problem else {"state": DONE}
+        yield row
+
+
+def _failed_encoders(jobs: list[Job]) -> dict[str, State]:
+    """Return the state of each trained encoder whose job failed, by its address."""
+    found = {job.name: state_of(job, job.outputs[0]) for job in jobs if job.rule == "pretrain"}
+    return {address: state for address, state in found.items() if state.state == FAILED}
+
+
+def _blamed(row: dict[str, Any], failed: dict[str, State]) -> dict[str, Any]:
+    """Say of a cell that is missing that its encoder failed, if it did."""
+    state = failed.get("/".join(Path(row["path"]).parts[2:6]))
+    if row["state"] != MISSING or state is None:
+        return row
+    return row | {"state": FAILED, "reason": f"its encoder failed: {state.reason}", "log": state.log}
+
+
+def _there(files: Iterable[str | Path]) -> list[Path]:
+    return [Path(file) for file in files if Path(file).is_file()]
+
+
+def _pictures(config: Config) -> tuple[list[str], list[str]]:
+    noises = [f"results/figures/noise/{corpus}/{noise}.png" for corpus, noise in pictured_noises(config)]
+    return noises, [f"results/figures/tasks/{task}.png" for task in data_sets_of(config)]
+
+
+def _nothing(absent: list[dict[str, Any]]) -> str:
+    failed = [row for row in absent if row["state"] == FAILED]
+    first = f" First of all {failed[0]['path']}: {failed[0]['reason']} ({failed[0]['log']})." if failed else ""
+    return (
+        f"none of the {len(absent)} cells of the matrix can be reported on: {len(failed)} failed, the others are not "
+        f"there.{first} Make them with snakemake; `nml status` says what is done."
+    )

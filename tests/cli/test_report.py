@@ -1,0 +1,154 @@
+"""`nml report` on a half-finished matrix: what is missing and what failed is in the page and beside every average."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nml.artifacts import write_json, write_parquet, write_text
+from nml.cli import main
+from nml.grid import Encoder, cell_path, encoder_dir, spectrum_path
+from nml.reporting.markdown import KEPT
+from tests.reporting.conftest import make_log
+
+CLEAN, NOISY, UNTRAINED = (f"emoji/small/{noise}/s0" for noise in ("clean", "symmetric-20", "untrained"))
+TASKS = {"emoji-domains": [("source", "test"), ("ood", "test-3d")], "handwritten-digits": [("id", "test")]}
+
+
+def make_cell(encoder: str, task: str, method: str) -> Path:
+    path = Path(cell_path(encoder, task, method))
+    place = {**Encoder.parse(encoder).identity(), "task": task, "method": method, "fraction": 100}
+    rows = [place | {"group": group, "test_set": test, "seed": seed, "metric": "accuracy", "value": 0.5, "n": 4}
+            for group, test in TASKS[task] for seed in (0, 1)]  # fmt: skip
+    write_parquet(path, {name: [row[name] for row in rows] for name in rows[0]})
+    keys = [(test, seed, key) for _, test in TASKS[task] for seed in (0, 1) for key in "abcd"]
+    columns = dict(zip(("test_set", "seed", "key"), map(list, zip(*keys, strict=True)), strict=True))
+    guesses = {"label": np.zeros(len(keys), int), "prediction": np.arange(len(keys)) % 2}
+    write_parquet(path.with_suffix(".predictions.parquet"), columns | {"fraction": [100] * len(keys)} | guesses)
+    return path
+
+
+# fmt: off
+def make_encoder(encoder: str, tasks: tuple[str, ...] = tuple(TASKS)) -> None:
+    folder = Path(encoder_dir(encoder))
+    facts = {"objective": "supervised", "architecture": "a", "realised_noise_percent": 0.0, "validation_accuracy": 0.5}
+    facts |= {"epochs": 3, "samples_per_second": 10.0, "wall_seconds": 1.0}
+    write_json(folder / "meta.json", {"address": encoder} | (facts if encoder != UNTRAINED else {}))
+    make_log(folder / "log.csv", 0.5)
+    for task in tasks:
+        sets = TASKS[task]
+        columns = {**{name: [value] * len(sets) for name, value in Encoder.parse(encoder).identity().items()},
+                   "task": [task] * len(sets), "group": [group for group, _ in sets], "test_set": [t for _, t in sets],
+                   "n": [4] * len(sets), "dim": [2] * len(sets), "singular_values": [[2.0, 1.0]] * len(sets),
+                   "sve": [0.6] * len(sets), "lsvr": [0.4] * len(sets), "dominant_ratio": [0.7] * len(sets)}
+        write_parquet(spectrum_path(encoder, task), columns)
+# fmt: on
+
+
+@pytest.fixture
+def half_finished() -> None:
+    """Of 12 cells: 6 there, one truncated, one of another schema, two failed in their job, two not made yet."""
+    for encoder in (CLEAN, UNTRAINED):
+        make_encoder(encoder)
+        for method in ("lp", "majority"):
+            make_cell(encoder, "handwritten-digits", method)
+            make_cell(encoder, "emoji-domains", method)
+    truncated = Path(cell_path(CLEAN, "emoji-domains", "lp"))
+    truncated.write_bytes(truncated.read_bytes()[:-10])
+    foreign = Path(cell_path(UNTRAINED, "emoji-domains", "majority"))
+    write_parquet(foreign, {"value": [0.5]})
+    write_text(f"results/logs/tune/{NOISY}/emoji-domains.log", "Traceback\ntune: training diverged <at once>\n")
+
+
+def test_a_cell_whose_encoder_failed_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    write_text(f"results/logs/pretrain/{NOISY}.log", "pretrain: the loss became nan\n")
+    with pytest.raises(SystemExit):
+        main(["report"])
+    assert "4 failed" in (error := capsys.readouterr().err)
+    assert f"its encoder failed: pretrain: the loss became nan (results/logs/pretrain/{NOISY}.log)" in error
+
+
+def test_a_half_finished_matrix_says_so_everywhere(half_finished: None, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["report"])
+    shown = capsys.readouterr().out
+    assert "6 of 12 cells: results/partial/report/index.html" in shown
+    note = "The matrix is not complete: 6 of 12 cells are there (4 failed, 2 missing)."
+    assert note in shown and re.search(r"symmetric 20 %\s+missing\s+missing", shown)
+    text = Path("results/partial/report/index.html").read_text()
+    assert note in text[: text.index('id="claims"')]
+    captions = re.findall(r'<p class="caption">.*>Parquet</a>|<figcaption>.*</figcaption>', text)
+    assert len(captions) > 20 and all(note in caption for caption in captions)
+    assert "tune: training diverged &lt;at once&gt;" in text
+    assert f"results/logs/tune/{NOISY}/emoji-domains.log" in text
+    assert "emoji-domains/lp.parquet cannot be read" in text or "truncated" in text
+    assert "emoji-domains/majority.parquet lacks the columns corpus" in text
+    assert not Path("results/tables").exists()
+    every_average_names_what_it_lacks(Path("results/partial/tables"))
+
+
+def every_average_names_what_it_lacks(tables: Path) -> None:
+    averages = pd.read_parquet(tables / "averages.parquet")
+    rows = averages.set_index(["noise_kind", "group", "method"])[["cells", "missing", "missing_tasks"]]
+    assert rows.loc[("clean", "id", "lp")].tolist() == [1, 0, ""]
+    assert rows.loc[("clean", "ood", "majority")].tolist() == [1, 0, ""]
+    assert rows.loc[("clean", "ood", "lp")].tolist() == [0, 1, "emoji-domains"]
+    assert rows.loc[("symmetric", "id", "lp")].tolist() == [0, 1, "handwritten-digits"]
+    assert rows.loc[("untrained", "ood", "majority")].tolist() == [0, 1, "emoji-domains"]
+    assert averages["value"].isna().eq(averages["cells"] == 0).all()
+    matrix = pd.read_parquet(tables / "matrix.parquet")
+    assert matrix["state"].value_counts().to_dict() == {"done": 6, "failed": 4, "missing": 2}
+
+
+def test_a_whole_matrix_says_nothing_of_the_sort(capsys: pytest.CaptureFixture[str]) -> None:
+    for encoder in (CLEAN, NOISY, UNTRAINED):
+        make_encoder(encoder)
+        for task in TASKS:
+            for method in ("lp", "majority"):
+                make_cell(encoder, task, method)
+    write_text("docs/results.md", f"# An old page\n\n{KEPT}\n\nOne seed only.\n")
+    main(["report", "--markdown", "docs/results.md"])
+    assert "12 of 12 cells" in capsys.readouterr().out
+    page = Path("docs/results.md").read_text()
+    assert "nml report --config config.yaml --markdown docs/results.md" in page and "| C1" in page
+    assert page.endswith(f"{KEPT}\n\nOne seed only.\n") and "An old page" not in page
+    pictures = re.findall(r"\]\((figures/\w+\.png)\)", page)
+    assert len(pictures) > 5 and all(Path("docs", picture).is_file() for picture in pictures)
+    assert "not complete" not in Path("results/partial/report/index.html").read_text()
+    assert (pd.read_parquet("results/partial/tables/averages.parquet")["missing"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [(UNTRAINED, "handwritten-digits", "lp")],
+        [(NOISY, "emoji-domains", "majority")],
+    ],
+)
+def test_whatever_is_there_first_gives_a_page(cells: list[tuple[str, str, str]]) -> None:
+    for cell in cells:
+        make_encoder(cell[0], ())
+        make_cell(*cell)
+    main(["report"])
+    assert f"{len(cells)} of 12 cells are there" in Path("results/partial/report/index.html").read_text()
+
+
+def test_an_empty_matrix_names_the_first_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    write_text(f"results/logs/tune/{CLEAN}/emoji-domains.log", "tune: no space left\n")
+    with pytest.raises(SystemExit):
+        main(["report"])
+    error = capsys.readouterr().err
+    assert "none of the 12 cells" in error and "2 failed" in error
+    assert f"results/cells/{CLEAN}/emoji-domains/lp.parquet: tune: no space left (results/logs/tune/" in error
+    assert not Path("results/partial").exists()
+
+
+def test_methods_that_change_the_encoder_are_cells_too(capsys: pytest.CaptureFixture[str]) -> None:
+    config = Path("config.yaml")
+    config.write_text(config.read_text() + "  ft: {learning_rate: 0.001, epochs: 1, batch_size: 8}\n")
+    write_text(f"results/logs/tune_encoder/{CLEAN}/emoji-domains/ft.log", "tune_encoder: out of memory\n")
+    main(["status"])
+    shown = capsys.readouterr().out
+    assert "Cells: 0 done, 17 missing, 0 running, 1 failed, 0 stale" in shown
+    assert "tune_encoder: out of memory" in shown
