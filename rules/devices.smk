@@ -5,9 +5,17 @@ from nml.leases import WHOLE, visible_devices
 GPU_PERCENT = "gpu_percent"
 
 
-def whole_devices(wildcards, rulename):
-    """Return the percent that a job takes of its devices, all of each, whatever `--set-resources` made of `gpu`."""
-    return WHOLE * (workflow.get_rule(rulename).resources["gpu"].value or 0)
+def share_of_device(percent):
+    """Return what gives `gpu_percent`: so much of each of a job's devices, whatever `--set-resources` made of `gpu`.
+
+    It is all of each where a scheduler has set whole ones aside for the job.
+    """
+
+    def share(wildcards, rulename):
+        devices = workflow.get_rule(rulename).resources["gpu"].value or 0
+        return devices * (percent if workflow.local_exec and not workflow.remote_exec else WHOLE)
+
+    return share
 
 
 def limit_gpu_jobs():
