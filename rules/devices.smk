@@ -1,5 +1,6 @@
 # How the GPUs of one machine are shared out: which part of them a job takes, and that no more start than fit at once.
 # Which device each job gets, it finds out itself (nml/leases.py).
+from nml.errors import UserError
 from nml.leases import WHOLE, visible_devices
 
 GPU_PERCENT = "gpu_percent"
@@ -23,9 +24,14 @@ def limit_gpu_jobs():
 
     What `--resources gpu_percent=…` says comes first. Jobs of a scheduler are its own concern.
     """
-    if not workflow.local_exec or GPU_PERCENT in workflow.global_resources:
+    wanted = any(job.resources.get("gpu", 0) for job in workflow.dag.needrun_jobs())
+    if not wanted or not workflow.local_exec or GPU_PERCENT in workflow.global_resources:
         return
-    if room := WHOLE * len(visible_devices()):
+    try:
+        room = WHOLE * len(visible_devices())
+    except UserError as error:
+        raise WorkflowError(str(error))
+    if room:
         workflow.register_resource(GPU_PERCENT, room)
         # Snakemake looks here for what jobs take away; it was filled before the hooks ran.
         workflow.scheduler.global_resources[GPU_PERCENT] = room
