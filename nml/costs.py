@@ -63,10 +63,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class JobCost:
-    """What a job's present outputs cost: sums over its tries, and the peaks; None where nothing is known."""
+    """What a job's present outputs cost: sums over its tries, and the peaks; None where nothing is known.
+
+    `outcome` is that of its last try; unless it is `done`, the tries have led to no outputs yet.
+    """
 
     rule: str
     name: str
+    outcome: str
     tries: int
     seconds: float
     cpu_seconds: float
@@ -200,14 +204,6 @@ def job_costs(results: Path = Path("results")) -> Iterator[JobCost]:
             yield cost
 
 
-def recorded_costs(rule: str, results: Path = Path("results")) -> list[JobCost]:
-    """Return what the jobs of a rule cost of which there are records, other than Snakemake's."""
-    logs = results / "logs"
-    files = [*logs.glob(f"{rule}{SUFFIX}"), *logs.glob(f"{rule}/**/*{SUFFIX}")]
-    names = (str(file.relative_to(logs)).removesuffix(SUFFIX).partition("/")[2] for file in sorted(files))
-    return [cost for name in names if (cost := cost_of(rule, name, results))]
-
-
 def cost_of(rule: str, job: str, results: Path = Path("results")) -> JobCost | None:
     """Return what is known of one job; `job` is what its log and its benchmark record are called below the rule's."""
     name = f"{rule}/{job}" if job else rule
@@ -218,7 +214,7 @@ def cost_of(rule: str, job: str, results: Path = Path("results")) -> JobCost | N
     sums = (sum(getattr(entry, field) for entry in tries) for field in ("seconds", "cpu_seconds", "gpu_seconds"))
     peaks = [_known(max, [getattr(e, f) for e in tries]) for f in ("peak_memory_bytes", "peak_gpu_memory_bytes")]
     energy = _known(sum, [entry.energy_joules for entry in tries])
-    return JobCost(rule, job, len(tries), *sums, last.gpus, last.gpu, *peaks, energy)
+    return JobCost(rule, job, tries[-1].outcome, len(tries), *sums, last.gpus, last.gpu, *peaks, energy)
 
 
 def _known(total: Callable[[list[float]], float], values: list[float | None]) -> float | None:

@@ -55,7 +55,7 @@ def test_all_tries_that_led_to_the_outputs_count_and_none_before() -> None:
     run()
     assert [entry["outcome"] for entry in entries()] == ["preempted", "failed", "done"]
     cost = cost_of("tune", "a/b-2.5")
-    assert cost.tries == 3
+    assert (cost.tries, cost.outcome) == (3, "done")
     assert cost.seconds == pytest.approx(sum(entry["seconds"] for entry in entries()))
 
 
@@ -94,7 +94,7 @@ def test_where_there_is_no_record_snakemakes_counts() -> None:
     run()
     costs = {(cost.rule, cost.name): cost for cost in job_costs()}
     assert set(costs) == {("pretrain", "a"), ("build_tables", ""), ("tune", "a/b-2.5")}
-    expected = JobCost("pretrain", "a", 1, 12.5, 11.1, 0, 0, "", 800 * 2**20, None, None)
+    expected = JobCost("pretrain", "a", "done", 1, 12.5, 11.1, 0, 0, "", 800 * 2**20, None, None)
     assert costs["pretrain", "a"] == expected
     assert costs["build_tables", ""].peak_memory_bytes is None
 
