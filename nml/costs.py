@@ -24,6 +24,7 @@ from nml.preemption import Preempted, undisturbed
 
 SUFFIX = ".cost.jsonl"
 _MIB = 2**20
+_IMPORTED = time.monotonic()
 
 
 @dataclass
@@ -35,7 +36,9 @@ class Cost:
     outcome : str
         `done`, `failed` or `preempted`.
     seconds, cpu_seconds : float
-        Of wall time since the process started, and of all its threads and children that have ended.
+        Of wall time since the process started, without waiting, and of all its threads and children that have ended.
+    waited_seconds : float
+        For an earlier run of the same job, and for devices that other jobs had.
     peak_memory_bytes : int or None
         The most that one process held.
     gpu : str
@@ -59,6 +62,7 @@ class Cost:
     gpu_seconds: float = 0.0
     peak_gpu_memory_bytes: int | None = None
     energy_joules: float | None = None
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,20 @@ class JobCost:
 
 
 @contextmanager
-def recorded(log: Path) -> Iterator[Cost]:
-    """Add an entry about the block to the file beside a log; the first try after a success begins the file anew."""
-    cost = Cost()
+def waiting(cost: Cost) -> Iterator[None]:
+    """Note the time of the block as waited."""
+    started = time.monotonic()
     try:
-        yield cost
+        yield
+    finally:
+        cost.waited_seconds += time.monotonic() - started
+
+
+@contextmanager
+def recorded(log: Path, cost: Cost) -> Iterator[None]:
+    """Add an entry about the block to the file beside a log; the first try after a success begins the file anew."""
+    try:
+        yield
         cost.outcome = "done"
     except Preempted:
         cost.outcome = "preempted"
@@ -105,21 +118,30 @@ def metered(cost: Cost, devices: Sequence[Device], share: float) -> Iterator[Non
     if not devices:
         yield
         return
-    started = time.monotonic()
-    cost.gpu, cost.gpus = devices[0].name, len(devices) * share
     meter = _start_meter(devices)
     samples: list[tuple[float, ...]] = []
     reader = Thread(target=_read_meter, args=(meter, samples), daemon=True)
     reader.start()
     try:
+        with counted(cost, devices[0].name, len(devices) * share):
+            yield
+    finally:
+        with undisturbed():
+            meter.terminate()
+            meter.wait()
+            reader.join()
+            _sum_up(cost, samples)
+
+
+@contextmanager
+def counted(cost: Cost, gpu: str, gpus: float) -> Iterator[None]:
+    """Note how many GPUs of a name are held during the block, and how long."""
+    started = time.monotonic()
+    cost.gpu, cost.gpus = gpu, gpus
+    try:
         yield
     finally:
-        held = time.monotonic() - started
-        cost.gpu_seconds = held * cost.gpus
-        meter.terminate()
-        meter.wait()
-        reader.join()
-        _sum_up(cost, samples, len(devices), held, share)
+        cost.gpu_seconds = (time.monotonic() - started) * gpus
 
 
 def _start_meter(devices: Sequence[Device]) -> subprocess.Popen[str]:
@@ -143,10 +165,10 @@ def _number(word: str) -> float:
         return float("nan")
 
 
-def _sum_up(cost: Cost, samples: list[tuple[float, ...]], devices: int, seconds: float, share: float) -> None:
+def _sum_up(cost: Cost, samples: list[tuple[float, ...]]) -> None:
     powers = [values[0] for values in samples if len(values) == 2 and values[0] == values[0]]
     if powers:
-        cost.energy_joules = sum(powers) / len(powers) * devices * seconds * share
+        cost.energy_joules = sum(powers) / len(powers) * cost.gpu_seconds
     memory = [values[1] for values in samples if len(values) == 2 and values[1] == values[1]]
     own = _reserved_by_pytorch()
     if own or memory:
@@ -161,19 +183,19 @@ def _reserved_by_pytorch() -> int:
 
 def _measure_process(cost: Cost) -> None:
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cost.seconds = _since_start()
+    cost.seconds = _since_start() - cost.waited_seconds
     cost.cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
     # Linux counts it in KiB, macOS in bytes.
     cost.peak_memory_bytes = max(own.ru_maxrss, children.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 
 
 def _since_start() -> float:
-    """Return the seconds since this process started, where Linux tells, else since it began to compute."""
+    """Return the seconds since this process started, where Linux tells, else since it imported this module."""
     try:
         started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
         return float(Path("/proc/uptime").read_text().split()[0]) - int(started) / os.sysconf("SC_CLK_TCK")
     except OSError:
-        return time.process_time()
+        return time.monotonic() - _IMPORTED
 
 
 def _add(cost: Cost, file: Path) -> None:
