@@ -28,7 +28,7 @@ _IMPORTED = time.monotonic()
 
 
 @dataclass
-class Cost:
+class Try:
     """What one try of a job took.
 
     Attributes
@@ -87,7 +87,7 @@ class JobCost:
 
 
 @contextmanager
-def waiting(cost: Cost) -> Iterator[None]:
+def waiting(cost: Try) -> Iterator[None]:
     """Note the time of the block as waited."""
     started = time.monotonic()
     try:
@@ -97,7 +97,7 @@ def waiting(cost: Cost) -> Iterator[None]:
 
 
 @contextmanager
-def recorded(log: Path, cost: Cost) -> Iterator[None]:
+def recorded(log: Path, cost: Try) -> Iterator[None]:
     """Add an entry about the block to the file beside a log; the first try after a success begins the file anew."""
     try:
         yield
@@ -113,7 +113,7 @@ def recorded(log: Path, cost: Cost) -> Iterator[None]:
 
 
 @contextmanager
-def metered(cost: Cost, devices: Sequence[Device], share: float) -> Iterator[None]:
+def metered(cost: Try, devices: Sequence[Device], share: float) -> Iterator[None]:
     """Note what is used of leased devices during the block; `share` is the part of each that is the job's."""
     if not devices:
         yield
@@ -134,7 +134,7 @@ def metered(cost: Cost, devices: Sequence[Device], share: float) -> Iterator[Non
 
 
 @contextmanager
-def counted(cost: Cost, gpu: str, gpus: float) -> Iterator[None]:
+def counted(cost: Try, gpu: str, gpus: float) -> Iterator[None]:
     """Note how many GPUs of a name are held during the block, and how long."""
     started = time.monotonic()
     cost.gpu, cost.gpus = gpu, gpus
@@ -165,7 +165,7 @@ def _number(word: str) -> float:
         return float("nan")
 
 
-def _sum_up(cost: Cost, samples: list[tuple[float, ...]]) -> None:
+def _sum_up(cost: Try, samples: list[tuple[float, ...]]) -> None:
     powers = [values[0] for values in samples if len(values) == 2 and values[0] == values[0]]
     if powers:
         cost.energy_joules = sum(powers) / len(powers) * cost.gpu_seconds
@@ -181,7 +181,7 @@ def _reserved_by_pytorch() -> int:
     return torch.cuda.max_memory_reserved() if torch is not None and torch.cuda.is_initialized() else 0
 
 
-def _measure_process(cost: Cost) -> None:
+def _measure_process(cost: Try) -> None:
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     cost.seconds = _since_start() - cost.waited_seconds
     cost.cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
@@ -198,19 +198,19 @@ def _since_start() -> float:
         return time.monotonic() - _IMPORTED
 
 
-def _add(cost: Cost, file: Path) -> None:
+def _add(cost: Try, file: Path) -> None:
     before = _tries(file)
     if before and before[-1].outcome == "done":
         before = []
     write_text(file, "".join(json.dumps(asdict(entry)) + "\n" for entry in (*before, cost)))
 
 
-def _tries(file: Path) -> list[Cost]:
+def _tries(file: Path) -> list[Try]:
     """Return the entries of a file; none where there is no file, or one of another kind."""
-    known = {field.name for field in fields(Cost)}
+    known = {field.name for field in fields(Try)}
     try:
         entries = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        return [Cost(**{name: value for name, value in entry.items() if name in known}) for entry in entries]
+        return [Try(**{name: value for name, value in entry.items() if name in known}) for entry in entries]
     except (FileNotFoundError, ValueError, AttributeError):
         return []
 
@@ -244,11 +244,11 @@ def _known(total: Callable[[list[float]], float], values: list[float | None]) ->
     return total(known) if known else None
 
 
-def _benchmarked(file: Path) -> list[Cost]:
+def _benchmarked(file: Path) -> list[Try]:
     """Return what Snakemake measured of a job's last try."""
     try:
         entry = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
         memory = int(float(entry["max_rss"]) * _MIB) if entry.get("max_rss") not in (None, "NA") else None
-        return [Cost("done", float(entry["s"]), float(entry.get("cpu_time", 0)), memory)]
+        return [Try("done", float(entry["s"]), float(entry.get("cpu_time", 0)), memory)]
     except (FileNotFoundError, IndexError, KeyError, ValueError, TypeError):
         return []

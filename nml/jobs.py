@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
-from nml.costs import Cost, counted, metered, recorded, waiting
+from nml.costs import Try, counted, metered, recorded, waiting
 from nml.errors import UserError
 from nml.leases import WHOLE, leased, visible_devices
 from nml.preemption import Preempted, stoppable
@@ -51,7 +51,7 @@ def job(snakemake: Any) -> Iterator[None]:
     with `nml.preemption.EXIT_CODE`. A job that outlived a killed Snakemake may still be at work on the same outputs:
     then this one waits for it to end, and does its work after it.
     """
-    cost = Cost()
+    cost = Try()
     with waiting(cost):
         lock = _hold(Path(snakemake.log[0]))
     handlers = log_handlers(snakemake.log[0], mode="w")
@@ -74,7 +74,7 @@ def job(snakemake: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _on_its_devices(resources: Any, cost: Cost) -> Iterator[None]:
+def _on_its_devices(resources: Any, cost: Try) -> Iterator[None]:
     """Lease the job's devices; `gpu_percent` of its resources counts one whole device as 100."""
     count = resources.get("gpu", 0)
     if resources.get("nodes", 1) > 1:

@@ -139,6 +139,11 @@ def leased(count: int, percent: int = WHOLE) -> Iterator[list[Device]]:
         yield chosen
 
 
+def gpu_share() -> float:
+    """Return the part of each GPU that this job has leased; all of it where nothing is shared."""
+    return int(os.environ.get(PERCENT, WHOLE)) / WHOLE
+
+
 def held() -> list[int]:
     """Return the file descriptors of the leases, for children that may live on when this process is killed."""
     return [file.fileno() for file in _held]

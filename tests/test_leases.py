@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from nml import leases
-from nml.devices import gpu_share
 from nml.errors import UserError
-from nml.leases import VISIBLE, Device, leased, visible_devices
+from nml.leases import VISIBLE, Device, gpu_share, leased, visible_devices
 from tests.gpus import gpus
 
 __all__ = ["gpus"]

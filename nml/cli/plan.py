@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from nml.cli.console import console, table
-from nml.cli.costs import MEASURED, UNITS, Cost, costs_of
+from nml.cli.costs import MEASURED, UNITS, TrainingCost, costs_of
 from nml.cli.jobs import STAGES, Job, jobs_of
 from nml.config.grid import encoders_of
 from nml.config.load import load_config
@@ -97,7 +97,7 @@ def _estimate(jobs: list[Job], seconds: dict[str, float | None], known: list[Job
     return f"{said} About {_hours(hours)} GPU-hours of it on GPUs like those." if hours else said
 
 
-def _costs(costs: list[Cost]) -> Table:
+def _costs(costs: list[TrainingCost]) -> Table:
     numbers = ("missing", "images each", "images/s", "hours each", "hours left")
     made = table("pre-training", *numbers, "on", "known by", numbers=numbers)
     for cost in costs:
@@ -109,7 +109,7 @@ def _costs(costs: list[Cost]) -> Table:
     return made
 
 
-def _total(costs: list[Cost]) -> str:
+def _total(costs: list[TrainingCost]) -> str:
     """Sum up what the missing encoders cost, and say how to learn what is not known."""
     open_costs = [cost for cost in costs if cost.missing]
     known = [cost for cost in open_costs if cost.hours is not None]
