@@ -51,14 +51,14 @@ def job(snakemake: Any) -> Iterator[None]:
     with `nml.preemption.EXIT_CODE`. A job that outlived a killed Snakemake may still be at work on the same outputs:
     then this one waits for it to end, and does its work after it.
     """
-    cost = Try()
+    cost, log = Try(), _shared_path(snakemake.log[0])
     with waiting(cost):
-        lock = _hold(Path(snakemake.log[0]))
+        lock = _hold(log)
     handlers = log_handlers(snakemake.log[0], mode="w")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
     logger.setLevel(logging.INFO)
     try:
-        with stoppable(), recorded(Path(snakemake.log[0]), cost), _on_its_devices(snakemake.resources, cost):
+        with stoppable(), recorded(log, cost), _on_its_devices(snakemake.resources, cost):
             yield
     except Preempted:
         logger.warning("%s: asked to stop. What is done is kept; the next run goes on from there.", snakemake.rule)
@@ -89,6 +89,12 @@ def _on_its_devices(resources: Any, cost: Try) -> Iterator[None]:
             devices = stack.enter_context(leased(count, percent))
         stack.enter_context(metered(cost, devices, percent / WHOLE))
         yield
+
+
+def _shared_path(log: str) -> Path:
+    """Return where other jobs see a log: a storage plugin has the job write it to a folder of its own, for a while."""
+    _, found, name = log.rpartition("results/logs/")
+    return Path(found + name) if log.startswith(".snakemake/storage/") else Path(log)
 
 
 def _hold(log: Path) -> IO[bytes]:
