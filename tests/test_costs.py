@@ -137,6 +137,16 @@ def test_where_there_is_no_record_snakemakes_counts() -> None:
     assert found["build_tables", ""].peak_memory_bytes is None
 
 
+def test_a_log_in_the_folder_of_a_storage_plugin_has_its_costs_and_lock_where_other_jobs_see_them() -> None:
+    log = Path(".snakemake/storage/fs/volume/results/logs/tune/a/b-2.5.log")
+    log.parent.mkdir(parents=True)
+    with job(SimpleNamespace(rule="tune", log=[str(log)], resources={})):
+        pass
+    assert log.is_file()
+    assert len(entries()) == 1
+    assert [path.name for path in Path(".snakemake/nml-locks").iterdir()] == ["results+logs+tune+a+b-2.5.log"]
+
+
 def test_a_record_of_another_kind_is_passed_over() -> None:
     write_text("results/logs/tune/a/b-2.5.cost.jsonl", "[1]\n")
     assert cost_of("tune", "a/b-2.5") is None
