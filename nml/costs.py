@@ -24,10 +24,11 @@ from nml.preemption import Preempted, undisturbed
 
 SUFFIX = ".cost.jsonl"
 _MIB = 2**20
+_IMPORTED = time.monotonic()
 
 
 @dataclass
-class Cost:
+class Try:
     """What one try of a job took.
 
     Attributes
@@ -35,7 +36,9 @@ class Cost:
     outcome : str
         `done`, `failed` or `preempted`.
     seconds, cpu_seconds : float
-        Of wall time since the process started, and of all its threads and children that have ended.
+        Of wall time since the process started, without waiting, and of all its threads and children that have ended.
+    waited_seconds : float
+        For an earlier run of the same job, and for devices that other jobs had.
     peak_memory_bytes : int or None
         The most that one process held.
     gpu : str
@@ -59,14 +62,19 @@ class Cost:
     gpu_seconds: float = 0.0
     peak_gpu_memory_bytes: int | None = None
     energy_joules: float | None = None
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class JobCost:
-    """What a job's present outputs cost: sums over its tries, and the peaks; None where nothing is known."""
+    """What a job's present outputs cost: sums over its tries, and the peaks; None where nothing is known.
+
+    `outcome` is that of its last try; unless it is `done`, the tries have led to no outputs yet.
+    """
 
     rule: str
     name: str
+    outcome: str
     tries: int
     seconds: float
     cpu_seconds: float
@@ -79,11 +87,20 @@ class JobCost:
 
 
 @contextmanager
-def recorded(log: Path) -> Iterator[Cost]:
-    """Add an entry about the block to the file beside a log; the first try after a success begins the file anew."""
-    cost = Cost()
+def waiting(cost: Try) -> Iterator[None]:
+    """Note the time of the block as waited."""
+    started = time.monotonic()
     try:
-        yield cost
+        yield
+    finally:
+        cost.waited_seconds += time.monotonic() - started
+
+
+@contextmanager
+def recorded(log: Path, cost: Try) -> Iterator[None]:
+    """Add an entry about the block to the file beside a log; the first try after a success begins the file anew."""
+    try:
+        yield
         cost.outcome = "done"
     except Preempted:
         cost.outcome = "preempted"
@@ -96,26 +113,35 @@ def recorded(log: Path) -> Iterator[Cost]:
 
 
 @contextmanager
-def metered(cost: Cost, devices: Sequence[Device], share: float) -> Iterator[None]:
+def metered(cost: Try, devices: Sequence[Device], share: float) -> Iterator[None]:
     """Note what is used of leased devices during the block; `share` is the part of each that is the job's."""
     if not devices:
         yield
         return
-    started = time.monotonic()
-    cost.gpu, cost.gpus = devices[0].name, len(devices) * share
     meter = _start_meter(devices)
     samples: list[tuple[float, ...]] = []
     reader = Thread(target=_read_meter, args=(meter, samples), daemon=True)
     reader.start()
     try:
+        with counted(cost, devices[0].name, len(devices) * share):
+            yield
+    finally:
+        with undisturbed():
+            meter.terminate()
+            meter.wait()
+            reader.join()
+            _sum_up(cost, samples)
+
+
+@contextmanager
+def counted(cost: Try, gpu: str, gpus: float) -> Iterator[None]:
+    """Note how many GPUs of a name are held during the block, and how long."""
+    started = time.monotonic()
+    cost.gpu, cost.gpus = gpu, gpus
+    try:
         yield
     finally:
-        held = time.monotonic() - started
-        cost.gpu_seconds = held * cost.gpus
-        meter.terminate()
-        meter.wait()
-        reader.join()
-        _sum_up(cost, samples, len(devices), held, share)
+        cost.gpu_seconds = (time.monotonic() - started) * gpus
 
 
 def _start_meter(devices: Sequence[Device]) -> subprocess.Popen[str]:
@@ -139,10 +165,10 @@ def _number(word: str) -> float:
         return float("nan")
 
 
-def _sum_up(cost: Cost, samples: list[tuple[float, ...]], devices: int, seconds: float, share: float) -> None:
+def _sum_up(cost: Try, samples: list[tuple[float, ...]]) -> None:
     powers = [values[0] for values in samples if len(values) == 2 and values[0] == values[0]]
     if powers:
-        cost.energy_joules = sum(powers) / len(powers) * devices * seconds * share
+        cost.energy_joules = sum(powers) / len(powers) * cost.gpu_seconds
     memory = [values[1] for values in samples if len(values) == 2 and values[1] == values[1]]
     own = _reserved_by_pytorch()
     if own or memory:
@@ -155,36 +181,36 @@ def _reserved_by_pytorch() -> int:
     return torch.cuda.max_memory_reserved() if torch is not None and torch.cuda.is_initialized() else 0
 
 
-def _measure_process(cost: Cost) -> None:
+def _measure_process(cost: Try) -> None:
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cost.seconds = _since_start()
+    cost.seconds = _since_start() - cost.waited_seconds
     cost.cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
     # Linux counts it in KiB, macOS in bytes.
     cost.peak_memory_bytes = max(own.ru_maxrss, children.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 
 
 def _since_start() -> float:
-    """Return the seconds since this process started, where Linux tells, else since it began to compute."""
+    """Return the seconds since this process started, where Linux tells, else since it imported this module."""
     try:
         started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
         return float(Path("/proc/uptime").read_text().split()[0]) - int(started) / os.sysconf("SC_CLK_TCK")
     except OSError:
-        return time.process_time()
+        return time.monotonic() - _IMPORTED
 
 
-def _add(cost: Cost, file: Path) -> None:
+def _add(cost: Try, file: Path) -> None:
     before = _tries(file)
     if before and before[-1].outcome == "done":
         before = []
     write_text(file, "".join(json.dumps(asdict(entry)) + "\n" for entry in (*before, cost)))
 
 
-def _tries(file: Path) -> list[Cost]:
+def _tries(file: Path) -> list[Try]:
     """Return the entries of a file; none where there is no file, or one of another kind."""
-    known = {field.name for field in fields(Cost)}
+    known = {field.name for field in fields(Try)}
     try:
         entries = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        return [Cost(**{name: value for name, value in entry.items() if name in known}) for entry in entries]
+        return [Try(**{name: value for name, value in entry.items() if name in known}) for entry in entries]
     except (FileNotFoundError, ValueError, AttributeError):
         return []
 
@@ -200,14 +226,6 @@ def job_costs(results: Path = Path("results")) -> Iterator[JobCost]:
             yield cost
 
 
-def recorded_costs(rule: str, results: Path = Path("results")) -> list[JobCost]:
-    """Return what the jobs of a rule cost of which there are records, other than Snakemake's."""
-    logs = results / "logs"
-    files = [*logs.glob(f"{rule}{SUFFIX}"), *logs.glob(f"{rule}/**/*{SUFFIX}")]
-    names = (str(file.relative_to(logs)).removesuffix(SUFFIX).partition("/")[2] for file in sorted(files))
-    return [cost for name in names if (cost := cost_of(rule, name, results))]
-
-
 def cost_of(rule: str, job: str, results: Path = Path("results")) -> JobCost | None:
     """Return what is known of one job; `job` is what its log and its benchmark record are called below the rule's."""
     name = f"{rule}/{job}" if job else rule
@@ -218,7 +236,7 @@ def cost_of(rule: str, job: str, results: Path = Path("results")) -> JobCost | N
     sums = (sum(getattr(entry, field) for entry in tries) for field in ("seconds", "cpu_seconds", "gpu_seconds"))
     peaks = [_known(max, [getattr(e, f) for e in tries]) for f in ("peak_memory_bytes", "peak_gpu_memory_bytes")]
     energy = _known(sum, [entry.energy_joules for entry in tries])
-    return JobCost(rule, job, len(tries), *sums, last.gpus, last.gpu, *peaks, energy)
+    return JobCost(rule, job, tries[-1].outcome, len(tries), *sums, last.gpus, last.gpu, *peaks, energy)
 
 
 def _known(total: Callable[[list[float]], float], values: list[float | None]) -> float | None:
@@ -226,11 +244,11 @@ def _known(total: Callable[[list[float]], float], values: list[float | None]) ->
     return total(known) if known else None
 
 
-def _benchmarked(file: Path) -> list[Cost]:
+def _benchmarked(file: Path) -> list[Try]:
     """Return what Snakemake measured of a job's last try."""
     try:
         entry = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
         memory = int(float(entry["max_rss"]) * _MIB) if entry.get("max_rss") not in (None, "NA") else None
-        return [Cost("done", float(entry["s"]), float(entry.get("cpu_time", 0)), memory)]
+        return [Try("done", float(entry["s"]), float(entry.get("cpu_time", 0)), memory)]
     except (FileNotFoundError, IndexError, KeyError, ValueError, TypeError):
         return []

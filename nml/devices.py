@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import resource
@@ -19,11 +18,6 @@ def choose_device() -> torch.device:
     import torch
 
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def gpu_share() -> float:
-    """Return the part of each GPU that is this job's, as `nml.leases` leased it; all of it where nothing is shared."""
-    return int(os.environ.get("NML_GPU_PERCENT", 100)) / 100
 
 
 def describe_device(processes: int = 1) -> dict[str, str | int]:

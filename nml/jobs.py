@@ -5,13 +5,13 @@ import logging
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
-from nml.costs import Cost, metered, recorded
+from nml.costs import Try, counted, metered, recorded, waiting
 from nml.errors import UserError
-from nml.leases import WHOLE, leased
+from nml.leases import WHOLE, leased, visible_devices
 from nml.preemption import Preempted, stoppable
 
 logger = logging.getLogger("nml")
@@ -51,12 +51,14 @@ def job(snakemake: Any) -> Iterator[None]:
     with `nml.preemption.EXIT_CODE`. A job that outlived a killed Snakemake may still be at work on the same outputs:
     then this one waits for it to end, and does its work after it.
     """
-    lock = _hold(Path(snakemake.log[0]))
+    cost, log = Try(), _shared_path(snakemake.log[0])
+    with waiting(cost):
+        lock = _hold(log)
     handlers = log_handlers(snakemake.log[0], mode="w")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
     logger.setLevel(logging.INFO)
     try:
-        with stoppable(), recorded(Path(snakemake.log[0])) as cost, _on_its_devices(snakemake.resources, cost):
+        with stoppable(), recorded(log, cost), _on_its_devices(snakemake.resources, cost):
             yield
     except Preempted:
         logger.warning("%s: asked to stop. What is done is kept; the next run goes on from there.", snakemake.rule)
@@ -72,16 +74,27 @@ def job(snakemake: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _on_its_devices(resources: Any, cost: Cost) -> Iterator[None]:
+def _on_its_devices(resources: Any, cost: Try) -> Iterator[None]:
     """Lease the job's devices; `gpu_percent` of its resources counts one whole device as 100."""
+    count = resources.get("gpu", 0)
     if resources.get("nodes", 1) > 1:
         # Other machines see none of this one's leases, and a scheduler has set them all aside for the job.
-        yield
+        devices = visible_devices()
+        with counted(cost, devices[0].name, count) if devices else nullcontext():
+            yield
         return
-    count = resources.get("gpu", 0)
     percent = min(WHOLE, max(1, resources.get("gpu_percent", WHOLE * count) // max(count, 1)))
-    with leased(count, percent) as devices, metered(cost, devices, percent / WHOLE):
+    with ExitStack() as stack:
+        with waiting(cost):
+            devices = stack.enter_context(leased(count, percent))
+        stack.enter_context(metered(cost, devices, percent / WHOLE))
         yield
+
+
+def _shared_path(log: str) -> Path:
+    """Return where other jobs see a log: a storage plugin has the job write it to a folder of its own, for a while."""
+    _, found, name = log.rpartition("results/logs/")
+    return Path(found + name) if log.startswith(".snakemake/storage/") else Path(log)
 
 
 def _hold(log: Path) -> IO[bytes]:

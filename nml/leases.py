@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -30,6 +31,8 @@ PERCENT = "NML_GPU_PERCENT"
 ROOT = Path(f"/tmp/nml-{os.getuid()}")
 WHOLE = 100
 _POLL = 0.5
+# What the driver's tool says where there is nothing to lease, and nothing that a job could compute on.
+_NONE = re.compile("no devices (were )?found|communicate with the NVIDIA driver|driver not loaded", re.IGNORECASE)
 _LISTED = re.compile(r"^(?P<part> *)(?:GPU|MIG) .*?(?:: (?P<name>.*))? \(UUID: (?P<uuid>[^)]+)\)", re.MULTILINE)
 
 _held: list[IO[bytes]] = []
@@ -48,9 +51,14 @@ def visible_devices() -> list[Device]:
 
     `CUDA_VISIBLE_DEVICES` counts, by number or UUID: what a scheduler assigned, or the user chose. PyTorch is not
     asked, since it would not take another choice afterwards.
+
+    Raises
+    ------
+    UserError
+        If the driver's tool fails, though there may be devices.
     """
-    devices = _listed()
     chosen = os.environ.get(VISIBLE)
+    devices = [] if chosen == "" else _listed()
     if chosen is None or not devices:
         return devices
     found: list[Device] = []
@@ -71,9 +79,19 @@ def _listed() -> list[Device]:
     if tool is None:
         return []
     shown = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
+    said = f"{shown.stdout}{shown.stderr}".strip()
+    if shown.returncode and not _NONE.search(said):
+        raise UserError(
+            f"which GPUs there are cannot be told, and so they cannot be shared out: {tool} -L failed with exit code "
+            f"{shown.returncode}: {said}. Mend the driver, or compute on the CPU: {VISIBLE}= snakemake ..."
+        )
+    return [] if shown.returncode else _devices_in(shown.stdout)
+
+
+def _devices_in(listing: str) -> list[Device]:
     devices: list[Device] = []
     whole: Device | None = None
-    for line in _LISTED.finditer(shown.stdout if shown.returncode == 0 else ""):
+    for line in _LISTED.finditer(listing):
         if not line["part"]:
             whole = Device(line["uuid"], line["name"] or "GPU")
             devices.append(whole)
@@ -102,7 +120,8 @@ def leased(count: int, percent: int = WHOLE) -> Iterator[list[Device]]:
     Raises
     ------
     UserError
-        If there are GPUs, but fewer than that; or the lock files belong to somebody else.
+        If there are GPUs, but fewer than that; if the driver's tool fails; if the folder of the lock files is not the
+        user's own.
     """
     devices = visible_devices() if count else []
     if count and not devices:
@@ -118,6 +137,11 @@ def leased(count: int, percent: int = WHOLE) -> Iterator[list[Device]]:
         chosen = _wait_for(devices, count, percent, stack) if count else []
         stack.enter_context(_seen(chosen, percent))
         yield chosen
+
+
+def gpu_share() -> float:
+    """Return the part of each GPU that this job has leased; all of it where nothing is shared."""
+    return int(os.environ.get(PERCENT, WHOLE)) / WHOLE
 
 
 def held() -> list[int]:
@@ -185,10 +209,14 @@ def _kept_from_cleaners() -> Iterator[None]:
 
 def _folder(device: Device) -> Path:
     """Return the folder of a device's leases; it is the user's own, so that nobody else can hold them up."""
+    with suppress(FileExistsError):
+        ROOT.mkdir(mode=0o700)
+    # Not what a link leads to: somebody else may have made it.
+    found = ROOT.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+        raise UserError(f"{ROOT}, where the leases of GPUs are kept, is not a folder of your own. Remove it.")
     folder = ROOT / device.uuid.replace("/", "+")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if ROOT.stat().st_uid != os.getuid():
-        raise UserError(f"{ROOT}, where the leases of GPUs are kept, belongs to another user. Remove it.")
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

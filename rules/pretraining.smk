@@ -24,7 +24,7 @@ rule pretrain:
         mem_mb=asks("pretrain", "mem_mb", corpus_samples),
         runtime=asks("pretrain", "runtime", trained_samples),
         gpu=1,
-        gpu_percent=whole_devices,
+        gpu_percent=share_of_device(WHOLE),
     conda:
         "../envs/environment.yaml"
     script:

@@ -11,12 +11,12 @@ EMBEDDED_IMAGES = 6000
 
 def asks(rule, resource, count=lambda wildcards: 0):
     """Return what a rule asks for of `mem_mb` or `runtime`, as Snakemake calls it; `count` says how much work it is."""
-    entry = RESOURCES["rules"][rule][resource]
-    longest = RESOURCES["longest"] if resource == "runtime" else math.inf
+    entry, most = RESOURCES["rules"][rule][resource], RESOURCES["most"][resource]
 
     def amount(wildcards, attempt):
         work = entry["base"] + entry.get("per_thousand", 0) * count(wildcards) / 1000
-        return math.ceil(min(min(work, entry.get("at_most", math.inf)) * attempt, longest))
+        times = min(attempt, entry.get("times", math.inf))
+        return math.ceil(min(min(work, entry.get("at_most", math.inf)) * times, most))
 
     return amount
 

@@ -30,7 +30,7 @@ rule tune:
         runtime=asks("tune", "runtime", task_images),
         gpu=1,
         # Heads are small: four of these jobs share a device.
-        gpu_percent=25,
+        gpu_percent=share_of_device(25),
     conda:
         "../envs/environment.yaml"
     script:
@@ -63,7 +63,7 @@ rule tune_encoder:
         mem_mb=asks("tune_encoder", "mem_mb", task_images),
         runtime=asks("tune_encoder", "runtime", tuned_images),
         gpu=1,
-        gpu_percent=whole_devices,
+        gpu_percent=share_of_device(WHOLE),
     conda:
         "../envs/environment.yaml"
     wildcard_constraints:

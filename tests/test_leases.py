@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from nml import leases
-from nml.devices import gpu_share
 from nml.errors import UserError
-from nml.leases import VISIBLE, Device, leased, visible_devices
+from nml.leases import VISIBLE, Device, gpu_share, leased, visible_devices
 from tests.gpus import gpus
 
 __all__ = ["gpus"]
@@ -88,9 +87,35 @@ def test_without_a_driver_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
         assert devices == []
 
 
-def test_a_driver_that_fails_is_none(gpus: Path) -> None:
-    (gpus / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: broken (UUID: GPU-0)'; exit 9\n")
-    assert visible_devices() == []
+def fail_with(said: str, code: int, gpus: Path) -> None:
+    (gpus / "nvidia-smi").write_text(f'#!/bin/sh\necho "{said}"; exit {code}\n')
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("No devices were found", 6),
+        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", 9),
+        ("Failed to initialize NVML: Driver Not Loaded", 9),
+    ],
+)
+def test_a_driver_without_devices_is_none(said: str, code: int, gpus: Path) -> None:
+    fail_with(said, code, gpus)
+    with leased(1) as devices:
+        assert devices == []
+
+
+def test_a_driver_that_fails_with_devices_is_no_leave_to_share_them(
+    gpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with("Failed to initialize NVML: Driver/library version mismatch", 18, gpus)
+    with pytest.raises(UserError, match=r"exit code 18: .*version mismatch.*CUDA_VISIBLE_DEVICES= "), leased(1):
+        pass
+    with leased(0) as devices:
+        assert devices == []
+    monkeypatch.setenv(VISIBLE, "")
+    with leased(1) as devices:
+        assert devices == []
 
 
 def test_a_job_sees_what_it_leased_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
@@ -131,7 +156,18 @@ def test_more_than_there_are_is_refused_with_what_to_do(monkeypatch: pytest.Monk
 
 def test_somebody_elses_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 12345)
-    with pytest.raises(UserError, match="belongs to another user"), leased(1):
+    with pytest.raises(UserError, match="not a folder of your own"), leased(1):
+        pass
+    assert not list(leases.ROOT.iterdir())
+
+
+def test_a_link_or_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
+    leases.ROOT.symlink_to(tmp_path)
+    with pytest.raises(UserError, match="not a folder of your own"), leased(1):
+        pass
+    leases.ROOT.unlink()
+    leases.ROOT.touch()
+    with pytest.raises(UserError, match="not a folder of your own"), leased(1):
         pass
 
 

@@ -48,7 +48,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Cost:
+class TrainingCost:
     """What one family's encoders, those of a corpus and a recipe, cost.
 
     Attributes
@@ -75,17 +75,17 @@ class Cost:
         return self.speed.device_hours(self.samples * self.epochs) if self.speed and self.samples else None
 
 
-def costs_of(config: Config) -> list[Cost]:
+def costs_of(config: Config) -> list[TrainingCost]:
     """Return the cost of each family of trained encoders, in the order of the configuration."""
     encoders = [encoder for encoder in encoders_of(config) if encoder.is_trained]
     families = dict.fromkeys((encoder.corpus, encoder.recipe) for encoder in encoders)
     return [_cost(config, *family, [e for e in encoders if (e.corpus, e.recipe) == family]) for family in families]
 
 
-def _cost(config: Config, corpus: str, name: str, encoders: list[Encoder]) -> Cost:
+def _cost(config: Config, corpus: str, name: str, encoders: list[Encoder]) -> TrainingCost:
     recipe = config.recipes[name]
     missing = sum(not Path(encoder_dir(encoder), "model.safetensors").is_file() for encoder in encoders)
-    return Cost(corpus, name, missing, train_samples(corpus), recipe.epochs, speed_of(name, recipe, encoders))
+    return TrainingCost(corpus, name, missing, train_samples(corpus), recipe.epochs, speed_of(name, recipe, encoders))
 
 
 def train_samples(corpus: str) -> int | None:

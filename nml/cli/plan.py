@@ -1,23 +1,21 @@
 """`nml plan`: what a configuration asks for, what of it is done, and what the rest will take and cost."""
 
 import argparse
-import json
 import math
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from rich.table import Table
 
 from nml.cli.console import console, table
-from nml.cli.costs import MEASURED, UNITS, Cost, costs_of
+from nml.cli.costs import MEASURED, UNITS, TrainingCost, costs_of
 from nml.cli.jobs import STAGES, Job, jobs_of
 from nml.config.grid import encoders_of
 from nml.config.load import load_config
 from nml.config.schema import Config
-from nml.costs import recorded_costs
+from nml.costs import JobCost, job_costs
 from nml.errors import UserError
 from nml.progress import clock
 
@@ -28,24 +26,21 @@ def run(options: argparse.Namespace) -> None:
     if options.measure:
         _measure(config, options.config)
     jobs = jobs_of(config)
-    seconds = {rule: mean_seconds(rule) for rules in STAGES.values() for rule in rules}
+    known = [cost for cost in job_costs() if cost.outcome == "done"]
+    seconds = {rule: _mean(known, rule, "seconds") for rules in STAGES.values() for rule in rules}
     out = console()
     out.print(_summary(config, options.config))
     out.print(_stages(jobs, seconds))
-    out.print(_estimate(jobs, seconds))
+    out.print(_estimate(jobs, seconds, known))
     costs = costs_of(config)
     out.print(_costs(costs))
     out.print(_total(costs))
 
 
-def mean_seconds(rule: str) -> float | None:
-    """Return the mean run time of a rule's jobs, with all their tries, or by Snakemake's records; None without any."""
-    if costs := recorded_costs(rule):
-        return sum(cost.seconds for cost in costs) / len(costs)
-    folder = Path("results/benchmarks")
-    records = [*folder.glob(f"{rule}.jsonl"), *folder.glob(f"{rule}/**/*.jsonl")]
-    times = [json.loads(line)["s"] for record in records for line in record.read_text().splitlines()]
-    return sum(times) / len(times) if times else None
+def _mean(costs: list[JobCost], rule: str, field: str) -> float | None:
+    """Return the mean of what a rule's jobs took, with all tries that led to their outputs; None without any job."""
+    values = [getattr(cost, field) for cost in costs if cost.rule == rule]
+    return sum(values) / len(values) if values else None
 
 
 def _summary(config: Config, path: str) -> str:
@@ -86,27 +81,23 @@ def _stages(jobs: list[Job], seconds: dict[str, float | None]) -> Table:
     return made
 
 
-def _estimate(jobs: list[Job], seconds: dict[str, float | None]) -> str:
+def _estimate(jobs: list[Job], seconds: dict[str, float | None], known: list[JobCost]) -> str:
     missing = [job for job in jobs if not job.is_done()]
     total = f"\n{len(missing)} of {len(jobs)} jobs are missing. "
     if not missing:
         return total + "Whether all is up to date, `snakemake -n` says."
     timed = [seconds[job.rule] or 0.0 for job in missing if seconds[job.rule] is not None]
     if not timed:
-        return total + "No such job was timed here yet (results/benchmarks), so there is no estimate."
+        return total + "No such job was timed here yet, so there is no estimate."
     untimed = _unique(job.rule for job in missing if seconds[job.rule] is None)
     left_out = f" Left out, because never timed: {', '.join(untimed)}." if untimed else ""
     said = f"{total}About {clock(sum(timed))} one after another, by what such jobs took here.{left_out}"
-    hours = sum(_mean_gpu_hours(rule) * count for rule, count in Counter(job.rule for job in missing).items())
+    counts = Counter(job.rule for job in missing)
+    hours = sum((_mean(known, rule, "gpu_seconds") or 0.0) * count for rule, count in counts.items()) / 3600
     return f"{said} About {_hours(hours)} GPU-hours of it on GPUs like those." if hours else said
 
 
-def _mean_gpu_hours(rule: str) -> float:
-    costs = recorded_costs(rule)
-    return sum(cost.gpu_seconds for cost in costs) / len(costs) / 3600 if costs else 0.0
-
-
-def _costs(costs: list[Cost]) -> Table:
+def _costs(costs: list[TrainingCost]) -> Table:
     numbers = ("missing", "images each", "images/s", "hours each", "hours left")
     made = table("pre-training", *numbers, "on", "known by", numbers=numbers)
     for cost in costs:
@@ -118,7 +109,7 @@ def _costs(costs: list[Cost]) -> Table:
     return made
 
 
-def _total(costs: list[Cost]) -> str:
+def _total(costs: list[TrainingCost]) -> str:
     """Sum up what the missing encoders cost, and say how to learn what is not known."""
     open_costs = [cost for cost in costs if cost.missing]
     known = [cost for cost in open_costs if cost.hours is not None]

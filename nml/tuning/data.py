@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nml.devices import gpu_share
 from nml.errors import UserError
+from nml.leases import gpu_share
 
 ROWS_AT_ONCE = 8192
 """Samples taken at once where all of a split is gone through."""

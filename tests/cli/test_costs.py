@@ -8,7 +8,7 @@ import pytest
 
 from nml.artifacts import read_json, write_json
 from nml.cli import main
-from nml.cli.costs import Cost, Speed, costs_of, train_samples
+from nml.cli.costs import Speed, TrainingCost, costs_of, train_samples
 from nml.config.load import load_config
 from nml.grid import encoder_dir
 
@@ -30,7 +30,7 @@ def measured(speed: float, device: dict[str, Any], **changes: Any) -> None:
     write_json("results/measured/small.json", {"recipe": recipe, "images_per_second": speed, "device": device})
 
 
-def cost() -> Cost:
+def cost() -> TrainingCost:
     (found,) = costs_of(load_config("config.yaml"))
     return found
 

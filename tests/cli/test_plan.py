@@ -67,15 +67,15 @@ def test_each_method_that_changes_the_encoder_has_a_job_of_its_own() -> None:
     assert others == jobs_of(config)
 
 
-def test_the_time_left_is_the_mean_of_the_timed_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_time_left_is_the_mean_of_the_timed_jobs_last_tries(capsys: pytest.CaptureFixture[str]) -> None:
     write_text("results/benchmarks/tune/a/x.jsonl", '{"s": 10.0}\n{"s": 20.0}\n')
     write_text("results/benchmarks/tune/b/c/y.jsonl", '{"s": 30.0, "h:m:s": "0:00:30"}\n')
     write_text("results/benchmarks/write_report.jsonl", '{"s": 5}\n')
     shown = plan(capsys)
-    assert row(shown, "tune") == ["6", "0", "6", "20.0", "2:00"]
+    assert row(shown, "tune") == ["6", "0", "6", "25.0", "2:30"]
     assert row(shown, "write_report") == ["1", "0", "1", "5.0", "0:05"]
     assert row(shown, "pretrain")[3:] == ["?", "?"]
-    assert "About 2:05 one after another" in shown
+    assert "About 2:35 one after another" in shown
     assert "never timed: index_corpus, inject_noise, draw_noise, pretrain," in shown
 
 
@@ -110,3 +110,15 @@ def test_what_jobs_cost_with_all_their_tries_counts_before_snakemakes_times(
     assert row(shown, "tune") == ["6", "0", "6", "40.0", "4:00"]
     assert "About 4:00 one after another, by what such jobs took here." in shown
     assert "About 6 GPU-hours of it on GPUs like those." in shown
+
+
+def test_jobs_with_snakemakes_record_alone_count_beside_others_and_unfinished_ones_do_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    entry = '{{"outcome": "{}", "seconds": {}, "gpu_seconds": {}, "gpu": "a GPU"}}\n'
+    write_text("results/benchmarks/tune/a/x.jsonl", '{"s": 10.0}\n')
+    write_text("results/logs/tune/a/y.cost.jsonl", entry.format("done", 20, 3600))
+    write_text("results/logs/tune/a/z.cost.jsonl", entry.format("failed", 1000, 3600) + entry.format("preempted", 1, 1))
+    shown = plan(capsys)
+    assert row(shown, "tune") == ["6", "0", "6", "15.0", "1:30"]
+    assert "About 3 GPU-hours of it" in shown

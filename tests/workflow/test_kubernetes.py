@@ -132,3 +132,29 @@ def test_the_pod_of_snakemake_itself_has_the_same(run: Run) -> None:
     ]
     (container,) = pod["containers"]
     assert container["image"] == container_of(run.jobs["pretrain"])["image"]
+
+
+def test_jobs_leave_their_locks_and_costs_on_the_volume(run: Run) -> None:
+    locks = {path.name.split("+")[2] for path in (run.project.path / ".snakemake/nml-locks").iterdir()}
+    assert locks == {"index_corpus", "inject_noise", "pretrain"}
+    logs = run.project.path / "results/logs"
+    assert {path.relative_to(logs).parts[0] for path in logs.rglob("*.cost.jsonl")} == locks
+
+
+def test_what_snakemake_keeps_outlives_its_pod(tmp_path: Path) -> None:
+    """The command of its pod, twice, with a stand-in that adds a line to a record of each kind."""
+    (container,) = yaml.safe_load((ROOT / "profiles/kubernetes/run.yaml").read_text())["spec"]["template"]["spec"][
+        "containers"
+    ]
+    command = [*container["command"], *(words.replace("/volume", f"{tmp_path}/volume") for words in container["args"])]
+    (tmp_path / "snakemake").write_text(
+        "#!/bin/sh\nfor kept in .snakemake results; do echo run >> $kept/record; done\n"
+    )
+    (tmp_path / "snakemake").chmod(0o755)
+    for name in ("first", "second"):
+        (tmp_path / name / "data/task").mkdir(parents=True)
+        environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+        subprocess.run(command, cwd=tmp_path / name, env=environment, check=True)
+    for kept in (".snakemake", "results"):
+        assert (tmp_path / "volume" / kept / "record").read_text() == "run\nrun\n"
+    assert (tmp_path / "second/data/task").is_dir()
