@@ -42,9 +42,7 @@ def extended(literals: dict[str, Any], file: Path) -> list[tuple[Path, dict[str,
         if not other.is_file():
             raise UserError(f"{file}: EXTENDS names {literals['EXTENDS']}, and there is no such file beside it.")
         if other.resolve() in {path.resolve() for path in found}:
-            raise UserError(
-                f"{file}: EXTENDS names {literals['EXTENDS']}, which extends this file. Leave a line out."
-            )
+            raise UserError(f"{file}: EXTENDS names {literals['EXTENDS']}, which extends this file. Leave a line out.")
         file, literals = other, read_literals(other)
         check_kinds(literals, file)
         found[file] = literals

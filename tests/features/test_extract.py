@@ -77,6 +77,17 @@ def test_stored_features_come_back_as_they_were(found, tmp_path):
         assert np.array_equal(a.features, b.features) and np.array_equal(a.labels, b.labels) and a.keys == b.keys
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(24, "Too many open files")])
+def test_features_that_the_system_does_not_let_be_read_are_not_called_damaged(found, tmp_path, monkeypatch, error):
+    def refused(*arguments):
+        raise error
+
+    save_features(found, {}, tmp_path)
+    monkeypatch.setattr("nml.features.store.map_arrays", refused)
+    with pytest.raises(type(error)):
+        load_features(tmp_path)
+
+
 def test_images_of_different_sizes_are_each_brought_to_the_encoders(encoder, task, monkeypatch):
     sizes = [(16, 16), (40, 20), (33, 61), (16, 16)]
     rng = np.random.default_rng(0)
