@@ -33,7 +33,7 @@ class Cost:
     Attributes
     ----------
     outcome : str
-        `done`, `failed` or `preempted`.
+        `done`, `partly` (done, and some outputs were put back from before), `failed` or `preempted`.
     seconds, cpu_seconds : float
         Of wall time since the process started, and of all its threads and children that have ended.
     peak_memory_bytes : int or None
@@ -48,6 +48,8 @@ class Cost:
         The most on one device: that PyTorch reserved in this process, else what the driver shows, of all its users.
     energy_joules : float or None
         Of the devices while the job held them, by its share, from the power that the driver tells every second.
+    put_back : int
+        How many outputs were put back as an earlier job had made them, instead of made.
     """
 
     outcome: str = "failed"
@@ -59,6 +61,7 @@ class Cost:
     gpu_seconds: float = 0.0
     peak_gpu_memory_bytes: int | None = None
     energy_joules: float | None = None
+    put_back: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,14 @@ class JobCost:
 
 @contextmanager
 def recorded(log: Path) -> Iterator[Cost]:
-    """Add an entry about the block to the file beside a log; the first try after a success begins the file anew."""
+    """Add an entry about the block to the file beside a log; the first try after a success begins the file anew.
+
+    A try that put outputs back does not: what is in the file made these.
+    """
     cost = Cost()
     try:
         yield cost
-        cost.outcome = "done"
+        cost.outcome = "partly" if cost.put_back else "done"
     except Preempted:
         cost.outcome = "preempted"
         raise
@@ -174,7 +180,7 @@ def _since_start() -> float:
 
 def _add(cost: Cost, file: Path) -> None:
     before = _tries(file)
-    if before and before[-1].outcome == "done":
+    if before and before[-1].outcome in ("done", "partly") and not cost.put_back:
         before = []
     write_text(file, "".join(json.dumps(asdict(entry)) + "\n" for entry in (*before, cost)))
 
@@ -201,19 +207,25 @@ def job_costs(results: Path = Path("results")) -> Iterator[JobCost]:
 
 
 def recorded_costs(rule: str, results: Path = Path("results")) -> list[JobCost]:
-    """Return what the jobs of a rule cost of which there are records, other than Snakemake's."""
+    """Return what the jobs of a rule cost of which there are records, other than Snakemake's, for means of whole jobs.
+
+    Tries that put outputs back are left out.
+    """
     logs = results / "logs"
     files = [*logs.glob(f"{rule}{SUFFIX}"), *logs.glob(f"{rule}/**/*{SUFFIX}")]
-    names = (str(file.relative_to(logs)).removesuffix(SUFFIX).partition("/")[2] for file in sorted(files))
-    return [cost for name in names if (cost := cost_of(rule, name, results))]
+    names = {str(file.relative_to(logs)).removesuffix(SUFFIX).partition("/")[2]: file for file in sorted(files)}
+    whole = {name: [entry for entry in _tries(file) if not entry.put_back] for name, file in names.items()}
+    return [_summed(rule, name, tries) for name, tries in whole.items() if tries]
 
 
 def cost_of(rule: str, job: str, results: Path = Path("results")) -> JobCost | None:
     """Return what is known of one job; `job` is what its log and its benchmark record are called below the rule's."""
     name = f"{rule}/{job}" if job else rule
     tries = _tries(results / "logs" / f"{name}{SUFFIX}") or _benchmarked(results / "benchmarks" / f"{name}.jsonl")
-    if not tries:
-        return None
+    return _summed(rule, job, tries) if tries else None
+
+
+def _summed(rule: str, job: str, tries: Sequence[Cost]) -> JobCost:
     last = next((entry for entry in reversed(tries) if entry.gpu), tries[-1])
     sums = (sum(getattr(entry, field) for entry in tries) for field in ("seconds", "cpu_seconds", "gpu_seconds"))
     peaks = [_known(max, [getattr(e, f) for e in tries]) for f in ("peak_memory_bytes", "peak_gpu_memory_bytes")]

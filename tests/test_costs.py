@@ -2,19 +2,23 @@
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from nml.artifacts import write_text
-from nml.costs import JobCost, cost_of, job_costs
+from nml.costs import JobCost, cost_of, job_costs, recorded_costs
 from nml.errors import UserError
 from nml.jobs import job
 from nml.preemption import Preempted
 from tests.gpus import gpus
 
 __all__ = ["gpus"]
+
+
+LOG = "results/logs/tune/a/b-2.5.log"
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +61,23 @@ def test_all_tries_that_led_to_the_outputs_count_and_none_before() -> None:
     cost = cost_of("tune", "a/b-2.5")
     assert cost.tries == 3
     assert cost.seconds == pytest.approx(sum(entry["seconds"] for entry in entries()))
+
+
+def test_what_made_the_outputs_that_are_put_back_still_counts_but_not_in_means() -> None:
+    run()
+    whole = cost_of("tune", "a/b-2.5")
+    for ending in (None, SystemExit(1)):
+        with suppress(SystemExit), job(SimpleNamespace(rule="tune", log=[LOG], resources={})) as cost:
+            cost.put_back = 2
+            if ending:
+                raise ending
+    assert [entry["outcome"] for entry in entries()] == ["done", "partly", "failed"]
+    assert cost_of("tune", "a/b-2.5").tries == 3
+    assert recorded_costs("tune") == [whole]
+    run()
+    assert [entry["outcome"] for entry in entries()] == ["done", "partly", "failed", "done"]
+    run()
+    assert [entry["outcome"] for entry in entries()] == ["done"]
 
 
 def test_a_job_with_a_share_of_a_gpu_leaves_its_part(gpus: Path) -> None:

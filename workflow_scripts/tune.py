@@ -8,7 +8,7 @@ from nml.evaluation.task_cells import TaskCells, make_cells
 from nml.grid import Encoder, TaskAddress
 from nml.jobs import job
 
-with job(snakemake):
+with job(snakemake) as cost:
     params = snakemake.params
     limit_threads(snakemake.threads)
     wanted = TaskCells(
@@ -25,4 +25,4 @@ with job(snakemake):
         features=Path(params.features),
     )
     cells = {path.stem: path for path in map(Path, snakemake.output.cells)}
-    make_cells(wanted, cells, Path(snakemake.output.spectrum))
+    make_cells(wanted, cells, Path(snakemake.output.spectrum), cost)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nml.artifacts import write_json, write_parquet
+from nml.costs import Cost
 from nml.devices import choose_device
 from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA, SPECTRUM_SCHEMA, spectrum_rows
 from nml.evaluation.evaluate import evaluate
@@ -59,14 +60,16 @@ class TaskCells:
     features: Path
 
 
-def make_cells(wanted: TaskCells, cells: Mapping[str, Path], spectrum: Path) -> int:
-    """Write the cell of each method with its predictions and metadata, and the spectrum; return how many were put back.
+def make_cells(wanted: TaskCells, cells: Mapping[str, Path], spectrum: Path, cost: Cost) -> None:
+    """Write the cell of each method with its predictions and metadata, and the spectrum.
 
     Parameters
     ----------
     wanted : TaskCells
     cells, spectrum : Path
         Where they go, below `results/`; the cells by method.
+    cost : Cost
+        Of the job; it gets noted how many cells were put back.
 
     Raises
     ------
@@ -76,6 +79,7 @@ def make_cells(wanted: TaskCells, cells: Mapping[str, Path], spectrum: Path) -> 
     key = features_key(str(wanted.encoder), wanted.task.name, wanted.described, wanted.features_code)
     of_spectrum, of_cells = spectrum_made_from(wanted, key), cells_made_from(wanted, key)
     missing = [name for name, cell in cells.items() if not restore(_files(cell), of_cells[name])]
+    cost.put_back = len(cells) - len(missing)
     is_spectrum_missing = not restore([spectrum], of_spectrum)
     logger.info("to make: %s; the others are as they were", ", ".join(missing) or "nothing")
     if missing or is_spectrum_missing:
@@ -87,7 +91,6 @@ def make_cells(wanted: TaskCells, cells: Mapping[str, Path], spectrum: Path) -> 
             keep([spectrum], of_spectrum)
     if missing:
         _train(wanted, features, record, {name: (cells[name], of_cells[name]) for name in missing})
-    return len(cells) - len(missing)
 
 
 def spectrum_made_from(wanted: TaskCells, key: Mapping[str, Any]) -> dict[str, Any]:

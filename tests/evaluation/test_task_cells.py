@@ -10,6 +10,7 @@ import torch
 
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
+from nml.costs import Cost
 from nml.evaluation import task_cells
 from nml.evaluation.task_cells import TaskCells, cells_made_from, make_cells, spectrum_made_from
 from nml.features import cache
@@ -38,6 +39,13 @@ WANTED = TaskCells(
 )
 
 
+def make(wanted: TaskCells, cells: dict[str, Path] = CELLS) -> int:
+    """Make the outputs; return how many cells were put back."""
+    cost = Cost()
+    make_cells(wanted, cells, SPECTRUM, cost)
+    return cost.put_back
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an encoder and the embedded data."""
@@ -52,7 +60,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """All outputs, made; the list grows by the names of the methods whose heads are trained after that."""
     monkeypatch.chdir(workplace)
-    make_cells(WANTED, CELLS, SPECTRUM)
+    make(WANTED)
     trained, real = [], task_cells.evaluate
 
     def noting(features, methods, *others):
@@ -72,7 +80,7 @@ def test_what_is_right_comes_back_byte_for_byte_without_training(made):
     before = {file: file.read_bytes() for file in Path("results/cells").rglob("*.*")}
     assert len(before) == 6
     delete()
-    assert make_cells(WANTED, CELLS, SPECTRUM) == 2
+    assert make(WANTED) == 2
     assert made == []
     assert {file: file.read_bytes() for file in before} == before
     assert SPECTRUM.is_file()
@@ -81,10 +89,10 @@ def test_what_is_right_comes_back_byte_for_byte_without_training(made):
 def test_a_changed_method_trains_its_own_heads_alone(made):
     delete()
     changed = replace(WANTED, methods={"majority": MAJORITY, "knn": NEAREST | {"k": 5}})
-    assert make_cells(changed, CELLS, SPECTRUM) == 1
+    assert make(changed) == 1
     assert made == ["knn"]
     delete()
-    assert make_cells(WANTED, CELLS, SPECTRUM) == 1
+    assert make(WANTED) == 1
 
 
 @pytest.mark.parametrize(
@@ -135,10 +143,10 @@ def test_views_are_those_of_the_missing_methods(made, monkeypatch):
     methods, code = WANTED.methods | {"lp": lp}, WANTED.method_code | {"lp": "l"}
     cells = CELLS | {"lp": Path("results/cells/e/t/lp.parquet")}
     delete()
-    make_cells(replace(WANTED, methods=methods, method_code=code), cells, SPECTRUM)
+    make(replace(WANTED, methods=methods, method_code=code), cells)
     assert asked_for == [2]
     delete()
-    make_cells(replace(WANTED, methods=methods | {"knn": NEAREST | {"k": 9}}, method_code=code), cells, SPECTRUM)
+    make(replace(WANTED, methods=methods | {"knn": NEAREST | {"k": 9}}, method_code=code), cells)
     assert asked_for == [2, 1]
     assert made == ["lp", "knn"]
 
@@ -153,7 +161,7 @@ def test_trained_heads_are_written_though_the_job_is_asked_to_stop(made, monkeyp
     monkeypatch.setattr(task_cells, "keep", keeping)
     delete()
     with stoppable():
-        make_cells(replace(WANTED, seeds=1), CELLS, SPECTRUM)
+        make(replace(WANTED, seeds=1))
         assert asked()
     assert sorted(Path("results/cells").rglob("*.meta.json")) == sorted(
         cell.with_suffix(".meta.json") for cell in CELLS.values()
