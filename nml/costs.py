@@ -34,7 +34,7 @@ class Try:
     Attributes
     ----------
     outcome : str
-        `done`, `failed` or `preempted`.
+        `done`, `partly` (done, and some outputs were put back from before), `failed` or `preempted`.
     seconds, cpu_seconds : float
         Of wall time since the process started, without waiting, and of all its threads and children that have ended.
     waited_seconds : float
@@ -51,6 +51,8 @@ class Try:
         The most on one device: that PyTorch reserved in this process, else what the driver shows, of all its users.
     energy_joules : float or None
         Of the devices while the job held them, by its share, from the power that the driver tells every second.
+    put_back : int
+        How many outputs were put back as an earlier job had made them, instead of made.
     """
 
     outcome: str = "failed"
@@ -63,6 +65,7 @@ class Try:
     peak_gpu_memory_bytes: int | None = None
     energy_joules: float | None = None
     waited_seconds: float = 0.0
+    put_back: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,13 @@ def waiting(cost: Try) -> Iterator[None]:
 
 @contextmanager
 def recorded(log: Path, cost: Try) -> Iterator[None]:
-    """Add an entry about the block to the file beside a log; the first try after a success begins the file anew."""
+    """Add an entry about the block to the file beside a log; the first try after a success begins the file anew.
+
+    A try that put outputs back does not: what is in the file made these.
+    """
     try:
         yield
-        cost.outcome = "done"
+        cost.outcome = "partly" if cost.put_back else "done"
     except Preempted:
         cost.outcome = "preempted"
         raise
@@ -200,7 +206,7 @@ def _since_start() -> float:
 
 def _add(cost: Try, file: Path) -> None:
     before = _tries(file)
-    if before and before[-1].outcome == "done":
+    if before and before[-1].outcome in ("done", "partly") and not cost.put_back:
         before = []
     write_text(file, "".join(json.dumps(asdict(entry)) + "\n" for entry in (*before, cost)))
 
@@ -215,23 +221,33 @@ def _tries(file: Path) -> list[Try]:
         return []
 
 
-def job_costs(results: Path = Path("results")) -> Iterator[JobCost]:
-    """Yield what is known of each job of a results folder: its own record, else Snakemake's, of its last try."""
+def job_costs(results: Path = Path("results"), whole: bool = False) -> Iterator[JobCost]:
+    """Yield what is known of each job of a results folder: its own record, else Snakemake's, of its last try.
+
+    For means of `whole` jobs, tries that put outputs back are left out.
+    """
     logs, benchmarks = results / "logs", results / "benchmarks"
     names = {str(file.relative_to(logs)).removesuffix(SUFFIX) for file in logs.rglob(f"*{SUFFIX}")}
     names |= {str(file.relative_to(benchmarks)).removesuffix(".jsonl") for file in benchmarks.rglob("*.jsonl")}
     for name in sorted(names):
         rule, _, job = name.partition("/")
-        if cost := cost_of(rule, job, results):
-            yield cost
+        tries = [entry for entry in _tries_of(name, results) if not (whole and entry.put_back)]
+        if tries:
+            yield _summed(rule, job, tries)
 
 
 def cost_of(rule: str, job: str, results: Path = Path("results")) -> JobCost | None:
     """Return what is known of one job; `job` is what its log and its benchmark record are called below the rule's."""
     name = f"{rule}/{job}" if job else rule
-    tries = _tries(results / "logs" / f"{name}{SUFFIX}") or _benchmarked(results / "benchmarks" / f"{name}.jsonl")
-    if not tries:
-        return None
+    tries = _tries_of(name, results)
+    return _summed(rule, job, tries) if tries else None
+
+
+def _tries_of(name: str, results: Path) -> list[Try]:
+    return _tries(results / "logs" / f"{name}{SUFFIX}") or _benchmarked(results / "benchmarks" / f"{name}.jsonl")
+
+
+def _summed(rule: str, job: str, tries: Sequence[Try]) -> JobCost:
     last = next((entry for entry in reversed(tries) if entry.gpu), tries[-1])
     sums = (sum(getattr(entry, field) for entry in tries) for field in ("seconds", "cpu_seconds", "gpu_seconds"))
     peaks = [_known(max, [getattr(e, f) for e in tries]) for f in ("peak_memory_bytes", "peak_gpu_memory_bytes")]

@@ -43,8 +43,10 @@ def log_handlers(file: str | Path, mode: str) -> list[logging.Handler]:
 
 
 @contextmanager
-def job(snakemake: Any) -> Iterator[None]:
+def job(snakemake: Any) -> Iterator[Try]:
     """Log to the terminal and to the rule's log file; end the job with the message alone on a `UserError`.
+
+    Yields its cost, for the job to note what it put back.
 
     It sees the GPUs that it leased, as many as its resource `gpu` says, and no other. What it cost is noted beside the
     log. Other errors go to the log file with their traceback, and up to Snakemake. A job that is asked to stop ends
@@ -59,7 +61,7 @@ def job(snakemake: Any) -> Iterator[None]:
     logger.setLevel(logging.INFO)
     try:
         with stoppable(), recorded(log, cost), _on_its_devices(snakemake.resources, cost):
-            yield
+            yield cost
     except Preempted:
         logger.warning("%s: asked to stop. What is done is kept; the next run goes on from there.", snakemake.rule)
         raise

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,9 @@ from nml.preemption import Preempted
 from tests.gpus import gpus
 
 __all__ = ["gpus"]
+
+
+LOG = "results/logs/tune/a/b-2.5.log"
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +64,23 @@ def test_all_tries_that_led_to_the_outputs_count_and_none_before() -> None:
     cost = cost_of("tune", "a/b-2.5")
     assert (cost.tries, cost.outcome) == (3, "done")
     assert cost.seconds == pytest.approx(sum(entry["seconds"] for entry in entries()))
+
+
+def test_what_made_the_outputs_that_are_put_back_still_counts_but_not_in_means() -> None:
+    run()
+    whole = cost_of("tune", "a/b-2.5")
+    for ending in (None, SystemExit(1)):
+        with suppress(SystemExit), job(SimpleNamespace(rule="tune", log=[LOG], resources={})) as cost:
+            cost.put_back = 2
+            if ending:
+                raise ending
+    assert [entry["outcome"] for entry in entries()] == ["done", "partly", "failed"]
+    assert cost_of("tune", "a/b-2.5").tries == 3
+    assert list(job_costs(whole=True)) == [whole]
+    run()
+    assert [entry["outcome"] for entry in entries()] == ["done", "partly", "failed", "done"]
+    run()
+    assert [entry["outcome"] for entry in entries()] == ["done"]
 
 
 def work_until_the_meter_shows_something(gpus: Path) -> None:

@@ -14,7 +14,7 @@ from nml.cli.console import console, table
 from nml.cli.data_sets import COLUMNS, data_sets
 from nml.corpora.catalogue import open_corpus
 from nml.corpora.verify import verify_corpus
-from nml.errors import UserError
+from nml.errors import UserError, nearest
 
 CORPORA = Path("results/corpora")
 
@@ -107,7 +107,7 @@ def _require_task(name: str) -> None:
         # Its error says how it is had.
         open_corpus(name)
         raise UserError(f"the corpus '{name}' is here already; only tasks are fetched.")
-    meant = plugins.nearest(name, plugins.tasks())
+    meant = nearest(name, plugins.tasks())
     hint = f" Did you mean '{meant}'?" if meant else ""
     raise UserError(f"there is no task '{name}' in nml/tasks/catalogue.yaml.{hint} `nml data` lists them.")
 

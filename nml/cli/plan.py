@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     if options.measure:
         _measure(config, options.config)
     jobs = jobs_of(config)
-    known = [cost for cost in job_costs() if cost.outcome == "done"]
+    known = [cost for cost in job_costs(whole=True) if cost.outcome == "done"]
     seconds = {rule: _mean(known, rule, "seconds") for rules in STAGES.values() for rule in rules}
     out = console()
     out.print(_summary(config, options.config))

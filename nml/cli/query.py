@@ -11,9 +11,8 @@ import duckdb
 
 from nml.artifacts import atomic_path, read_json
 from nml.cli.console import console, table
-from nml.errors import UserError
+from nml.errors import UserError, nearest
 from nml.grid import Encoder
-from nml.plugins import nearest
 from nml.reporting.reading import CELL_NAME
 
 _SHOWN_ROWS = 200

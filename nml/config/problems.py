@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from nml.config.schema import Config
-from nml.plugins import nearest
+from nml.errors import nearest
 
 Location = tuple[int | str, ...]
 

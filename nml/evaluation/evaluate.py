@@ -177,8 +177,8 @@ def _choose(
 
 
 def _metadata(heads: FittedHeads, entry: _Entry, choices: Mapping[int, _Choice], seeds: list[int]) -> dict[str, Any]:
-    parts = {str(fraction): _selection(heads, entry, choice, seeds) for fraction, choice in choices.items()}
     """Return what is worth knowing about a method; `wall_seconds` are of fitting all that was tried, and validation."""
+    parts = {str(fraction): _selection(heads, entry, choice, seeds) for fraction, choice in choices.items()}
     fitted = [head for choice in choices.values() for head in choice.among]
     return {
         "method": entry.method,

@@ -27,10 +27,10 @@ def restore(files: Sequence[Path], made_from: Mapping[str, Any]) -> bool:
         All that they depend on, as JSON has it.
     """
     copies = [_copy_of(file) for file in files]
-    record = _record_of(copies[0])
-    if not record.is_file() or not all(copy.is_file() for copy in copies):
+    record = _read(_record_of(copies[0]))
+    if record.get("made_from") != made_from or not all(copy.is_file() for copy in copies):
         return False
-    if read_json(record) != {"made_from": made_from, "sha256": [sha256_file(copy) for copy in copies]}:
+    if record.get("sha256") != [sha256_file(copy) for copy in copies]:
         return False
     for copy, file in zip(copies, files, strict=True):
         _link(copy, file)
@@ -44,6 +44,15 @@ def keep(files: Sequence[Path], made_from: Mapping[str, Any]) -> None:
     for copy, file in zip(copies, files, strict=True):
         _link(file, copy)
     write_json(_record_of(copies[0]), {"made_from": made_from, "sha256": [sha256_file(file) for file in files]})
+
+
+def _read(record: Path) -> dict[str, Any]:
+    """Return a record; an empty one where there is none, or one that is damaged: it makes nothing valid."""
+    try:
+        found = read_json(record)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _copy_of(file: Path) -> Path:

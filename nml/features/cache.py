@@ -5,13 +5,15 @@ of a short job is starting Python; and a cache as large as this may be deleted w
 """
 
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nml import encoders
 from nml.artifacts import locked, read_json
+from nml.devices import choose_device
 from nml.encoders.load import checkpoint_path
 from nml.features.parts import Parts
 from nml.features.store import TaskFeatures, load_features, save_features, stored_key
@@ -20,34 +22,58 @@ from nml.tasks.task import facts, open_task
 
 logger = logging.getLogger("nml")
 
+LIBRARIES = ("torch", "torchvision", "timm", "open_clip_torch", "numpy", "pillow")
+"""What decodes images, computes features, and trains heads: another version may give other bits."""
 
-def cached_features(
-    address: str, task_name: str, folder: Path, code: str, views: int = 1, root: Path = Path()
-) -> TaskFeatures:
-    """Return the features of a task under an encoder, from `folder` if they are still right, else extracted into it.
+
+def features_key(address: str, task_name: str, described: str, code: str, root: Path = Path()) -> dict[str, Any]:
+    """Return what names all that the features of the plain images are made from.
 
     Parameters
     ----------
     address : the encoder's address
     task_name : a name in the task catalogue
-    folder : `results/features/<encoder>/<task>`
+    described : hash of what the catalogue says of the task
     code : hash of the code that extracts features
-    views : how many views of each training image to have at least, the image itself included
     root : the folder that `results/` lies in
     """
-    task, key = open_task(task_name), features_key(address, task_name, code, views, root)
+    libraries = {name: version(name) for name in LIBRARIES}
+    own = {"described": described, "code": code, "libraries": libraries, "device": choose_device().type}
+    return encoders.identify(address, root) | facts(open_task(task_name)) | own
+
+
+def cached_features(
+    address: str, task_name: str, folder: Path, key: Mapping[str, Any], views: int = 1, root: Path = Path()
+) -> TaskFeatures:
+    """Return the features of a task under an encoder, from `folder` if they are still right, else extracted into it.
+
+    Parameters
+    ----------
+    address, task_name, root : as of `features_key`
+    folder : `results/features/<encoder>/<task>`
+    key : what `features_key` returned
+    views : how many views of each training image to have, the image itself included
+    """
+    key = dict(key) | ({"views": views, "smallest_area": _smallest_area(address, root)} if views > 1 else {})
     # The same task with noise in its labels has the same features: the first of their jobs extracts them.
     with locked(folder):
         if _serves(stored_key(folder), key):
             logger.info("features of %s under %s are in the cache", task_name, address)
-            return load_features(folder)
+            return _first_views(load_features(folder), views)
         from nml.features.extract import extract_features
 
-        parts = Parts(folder / "parts", key)
+        parts, task = Parts(folder / "parts", key), open_task(task_name)
         found = extract_features(encoders.load(address, root), task, views, key.get("smallest_area", 1.0), parts)
         save_features(found, key, folder)
         parts.remove()
         return found
+
+
+def _first_views(found: TaskFeatures, views: int) -> TaskFeatures:
+    """Return features as if no more views had been extracted."""
+    if found.views is None:
+        return found
+    return replace(found, views=found.views[:views] if views > 1 else None)
 
 
 def _serves(stored: dict[str, Any] | None, key: dict[str, Any]) -> bool:
@@ -58,15 +84,6 @@ def _serves(stored: dict[str, Any] | None, key: dict[str, Any]) -> bool:
     own = {"views"} if views > 1 else {"views", "smallest_area"}
     found, wanted = ({name: fact for name, fact in one.items() if name not in own} for one in (stored, key))
     return found == wanted
-
-
-def features_key(address: str, task_name: str, code: str, views: int = 1, root: Path = Path()) -> dict[str, Any]:
-    """Return what names all that features are made from; parameters as of `cached_features`."""
-    facts_of_task = facts(open_task(task_name))
-    key = encoders.identify(address, root) | facts_of_task | {"code": code, "torch": torch.__version__}
-    if views > 1:
-        key |= {"views": views, "smallest_area": _smallest_area(address, root)}
-    return key
 
 
 def _smallest_area(address: str, root: Path) -> float:

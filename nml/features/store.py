@@ -78,11 +78,16 @@ def load_features(folder: Path) -> TaskFeatures:
     ------
     UserError
         If one of the files is damaged, or another one; its folder is named.
+    OSError
+        If the system does not let them be read: permissions, too many open files.
     """
     try:
         return _load(folder)
     # Wrong JSON, a missing key or column, Arrow's and NumPy's errors, and a header that promises another size.
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError) as error:
+        # Arrow's own have no number; those of the system say nothing of the files.
+        if getattr(error, "errno", None) is not None:
+            raise
         raise UserError(
             f"the features in {folder} are damaged or not those of nml ({type(error).__name__}: {error}). Delete that "
             "folder; they are extracted again."

@@ -4,7 +4,6 @@ A tuning method, a noise kind or an architecture is one file; its module-level l
 declaration is checked here, once, when it is first read. Data sets are entries of catalogues.
 """
 
-from nml.errors import nearest
 from nml.plugins.catalogues import PATHS_FILE, corpora, place_of, read_tasks, task_readers, tasks
 from nml.plugins.declarations import read_literals
 from nml.plugins.files import (
@@ -48,7 +47,6 @@ __all__ = [
     "changes_encoder",
     "corpora",
     "module_name",
-    "nearest",
     "noise_kinds",
     "place_of",
     "read_literals",

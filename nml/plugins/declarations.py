@@ -20,11 +20,7 @@ def read_literals(path: Path) -> dict[str, Any]:
     UserError
         If the file is not Python.
     """
-    try:
-        body = ast.parse(path.read_text(encoding="utf-8")).body
-    except (SyntaxError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as Python: {error}. Mend it, or move it out of this folder.") from None
-    assignments = (node for node in body if isinstance(node, ast.Assign))
+    assignments = (node for node in _statements(path) if isinstance(node, ast.Assign))
     return {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in assignments
@@ -32,10 +28,24 @@ def read_literals(path: Path) -> dict[str, Any]:
     }
 
 
+def assigned_names(path: Path) -> set[str]:
+    """Return the names that a module assigns anything, also with an annotation; raise what `read_literals` does."""
+    statements = [node for node in _statements(path) if isinstance(node, ast.Assign | ast.AnnAssign)]
+    targets = [target for node in statements for target in getattr(node, "targets", None) or [node.target]]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _statements(path: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8")).body
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as Python: {error}. Mend it, or move it out of this folder.") from None
+
+
 def _is_literal(node: ast.expr) -> bool:
     try:
         ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         return False
     return True
 

@@ -1,23 +1,15 @@
 """What can be wrong with the declaration of a tuning method."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from nml.plugins.declarations import lacks
 from nml.plugins.method_spec import COMMON_PARAMETERS, ENCODERS, FROZEN, HEADS, MethodSpec
 
 
-def literals_problem(literals: dict[str, Any], folder: Path) -> str | None:
-    """Say which literal of a method's file in a folder is not there or of another type, or None."""
-    kinds = [("TRAINED", bool), ("PARAMETERS", dict)]
-    optional = [("PER_HEAD", tuple), ("VIEWS", int), ("BOUNDS", dict), ("CHOICES", dict), ("EXTENDS", str)]
-    kinds += [(key, kind) for key, kind in optional if key in literals]
-    if lack := next(filter(None, (lacks(literals, *kind) for kind in kinds)), None):
-        return lack
-    if "EXTENDS" in literals and not (folder / literals["EXTENDS"]).is_file():
-        return f"EXTENDS names {literals['EXTENDS']}, and there is no such file beside it"
-    return None
+def literals_problem(literals: dict[str, Any]) -> str | None:
+    """Say what a method's own file does not declare, or None."""
+    return lacks(literals, "TRAINED", bool) or lacks(literals, "PARAMETERS", dict)
 
 
 def spec_problem(spec: MethodSpec) -> str | None:
@@ -50,6 +42,8 @@ def _head_problem(spec: MethodSpec) -> str | None:
 def _parameters_problem(spec: MethodSpec) -> str | None:
     if clash := sorted(set(spec.parameters) & set(COMMON_PARAMETERS)):
         return f"PARAMETERS has {', '.join(clash)}, which all trained methods have; leave it out"
+    if not _are_choices(spec.choices, spec.parameters):
+        return 'CHOICES must give own parameters their words, such as {"targets": ("auto", "all")}'
     for key, default in spec.parameters.items():
         is_switch = isinstance(default, bool) and key not in spec.bounds
         if key not in spec.choices and not is_switch and not _is_number(default):
@@ -71,6 +65,13 @@ def _are_bounds(bounds: Any, parameters: dict[str, Any]) -> bool:
         and len(pair) == 2
         and all(limit is None or _is_number(limit) for limit in pair)
         for key, pair in bounds.items()
+    )
+
+
+def _are_choices(choices: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    return all(
+        key in parameters and isinstance(words, tuple) and words and all(isinstance(word, str) for word in words)
+        for key, words in choices.items()
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nml.errors import UserError, nearest
 from nml.plugins.declarations import read_declaration, read_declarations, read_literals
+from nml.plugins.extending import check_kinds, extended
 from nml.plugins.files import METHODS, PACKAGE, source_file
 from nml.plugins.method_problems import literals_problem, spec_problem
 from nml.plugins.method_spec import ENCODERS, FROZEN, HEADS, MethodSpec
@@ -50,41 +51,37 @@ def read_methods(folder: Path) -> dict[str, MethodSpec]:
         If a file is not Python, lacks one of the literals, or gives a value that is not allowed.
     """
     declared = read_declarations(folder, partial(_problem, folder))
-    return {name: _method(name, own, folder, source_file(METHODS, name)) for name, own in declared.items()}
+    return {
+        name: _method(name, own, folder / Path(source_file(METHODS, name)).name, source_file(METHODS, name))
+        for name, own in declared.items()
+    }
 
 
 def _method_of_file(path: Path) -> MethodSpec:
     if not path.is_file():
         raise UserError(f"there is no file {path} with a tuning method; paths count from the folder of the Snakefile.")
-    own = read_declaration(path, partial(_problem, path.parent))
-    return _method(str(path), own, path.parent, str(path.resolve()))
+    return _method(str(path), read_declaration(path, partial(_problem, path.parent)), path, str(path.resolve()))
 
 
 def _problem(folder: Path, name: str, literals: dict[str, Any]) -> str | None:
-    return literals_problem(literals, folder) or spec_problem(_method(name, literals, folder))
+    path = folder / Path(source_file(METHODS, name)).name
+    check_kinds(literals, path)
+    return literals_problem(literals) or spec_problem(_method(name, literals, path))
 
 
-def _method(name: str, literals: dict[str, Any], folder: Path, file: str = "") -> MethodSpec:
-    """Return what a file in a folder declares, with what it extends and what goes with its head and encoder."""
+def _method(name: str, literals: dict[str, Any], path: Path, file: str = "") -> MethodSpec:
+    """Return what a file declares, with what it extends and what goes with its head and encoder."""
     encoder = literals.get("ENCODER", FROZEN)
-    others = [*_extended(literals, folder), *_of_the_package(HEADS, literals.get("HEAD"))]
-    others += _of_the_package(ENCODERS, encoder)
+    package = [*_of_the_package(HEADS, literals.get("HEAD")), *_of_the_package(ENCODERS, encoder)]
+    others = {one: read_literals(one) for one in package} | dict(extended(literals, path))
     given = {key: literals[key.upper()] for key in ("head", "per_head", "views") if key.upper() in literals}
-    parts = [*map(read_literals, others), literals]
     for key in ("parameters", "bounds", "choices"):
-        # What comes later, and the method's own file above all, goes before.
-        given[key] = {name: value for part in parts for name, value in part.get(key.upper(), {}).items()}
+        # What comes later, and the method's own file above all, overrides what comes before.
+        parts = [part.get(key.upper(), {}) for part in (*others.values(), literals)]
+        given[key] = {parameter: value for part in parts for parameter, value in part.items()}
     return MethodSpec(
         name, literals["TRAINED"], file=file, encoder=encoder, declared_in=tuple(map(_rooted, others)), **given
     )
-
-
-def _extended(literals: dict[str, Any], folder: Path) -> list[Path]:
-    """Return the files that a declaration is laid over, the undermost first."""
-    if "EXTENDS" not in literals:
-        return []
-    file = folder / literals["EXTENDS"]
-    return [*_extended(read_literals(file), file.parent), file]
 
 
 def _of_the_package(files: dict[str, tuple[str, ...]], choice: str | None) -> list[Path]:

@@ -12,6 +12,7 @@ here is to need few of them:
   gets alone.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ import torch
 from torch import Tensor
 
 from nml.tuning.data import ROWS_AT_ONCE, TrainingSet
+
+logger = logging.getLogger("nml")
 
 HISTORY = 10
 """Pairs of steps and changes of the gradient that the Hessian is estimated from."""
@@ -28,12 +31,15 @@ LARGEST_ITERATIONS = 1000
 TOLERANCE = 5e-6
 """The search ends where a quasi-Newton step would lower the objective by less than half of this share of it.
 
-Of an objective above 1, it is this share of 1. Samples weigh in the decrease by how undecided their predictions are,
-and so does their cross-entropy up to about there: the share is near the mean squared change of the logits.
+Of an objective above 1, it is this share of 1. A decided sample adds as little to the decrease as to the
+cross-entropy, so the share says by how much, squared, the logits of undecided samples would still change.
 """
 
 ROWS_PER_DIMENSION = 2
 """How many samples the covariance is estimated from, at most about twice so many, as a multiple of D."""
+
+FAR = 1e-3
+"""A search that ends where such a step would still lower the objective by more than half of this share is warned of."""
 
 ROUGH = 0.1
 """The same on the path to a penalty."""
@@ -122,8 +128,12 @@ def _cross_entropy(samples: TrainingSet, basis: _Basis, values: Tensor) -> tuple
     for rows, labels in samples.chunks(max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // len(values)))):
         logs = torch.addmm(offset, slopes, rows.T).log_softmax(dim=0)
         index = labels.unsqueeze(0)
-        loss -= logs.gather(0, index).sum(dtype=torch.float64)
-        errors = logs.exp_().scatter_add_(0, index, torch.full_like(index, -1, dtype=logs.dtype))
+        own = logs.gather(0, index)
+        errors = logs.exp_().scatter_(0, index, 0.0)
+        wrong = errors.sum(dim=0, keepdim=True)
+        # Near a probability of 1, that of the other classes is known to more digits than log p and p - 1 are.
+        loss += torch.where(wrong < 0.5, -torch.log1p(-wrong.clamp(max=0.5)), -own).sum(dtype=torch.float64)
+        errors.scatter_(0, index, -wrong)
         gradient.addmm_(errors, rows)
         excess += errors.sum(dim=1, keepdim=True)
     gradient.addmm_(excess, basis.mean.unsqueeze(0), alpha=-1)
@@ -139,24 +149,54 @@ def _path(objective: Objective, basis: _Basis, num_classes: int, penalties: Sequ
         while rough > penalty:
             point = _descend(point, objective, basis, rough, ROUGH)
             rough /= DECADE
-        found[penalty] = _descend(point, objective, basis, penalty, TOLERANCE).values
+        end = _descend(point, objective, basis, penalty, TOLERANCE)
+        _warn_if_far(end, basis, penalty)
+        found[penalty] = end.values
     return [found[penalty] for penalty in penalties]
 
 
 def _descend(point: _Point, objective: Objective, basis: _Basis, penalty: float, tolerance: float) -> _Point:
     """Return the minimum with a penalty, searched from a point."""
-    ridge = torch.full_like(basis.curvature, penalty)
-    ridge[-1] = 0
+    ridge = _ridge(basis, penalty)
     for _ in range(LARGEST_ITERATIONS):
-        gradient = point.gradient + ridge * point.values
-        pairs = [(step, change + ridge * step) for step, change in point.pairs]
-        direction = _direction(gradient, pairs, basis.curvature + ridge)
-        slope, value = float(_dot(gradient, direction)), _value(point, ridge)
-        moved = _search(point, objective, ridge, direction, slope) if -slope > tolerance * min(value, 1) else None
+        direction, slope = _step(point, basis, ridge)
+        moved = _search(point, objective, ridge, direction, slope) if _gap(point, ridge, slope) > tolerance else None
         if moved is None:
             break
         point = moved
     return point
+
+
+def _ridge(basis: _Basis, penalty: float) -> Tensor:
+    """Return the penalty's curvature [D + 1]: none of the intercept."""
+    ridge = torch.full_like(basis.curvature, penalty)
+    ridge[-1] = 0
+    return ridge
+
+
+def _step(point: _Point, basis: _Basis, ridge: Tensor) -> tuple[Tensor, float]:
+    """Return the quasi-Newton step, and the derivative of the objective along it."""
+    gradient = point.gradient + ridge * point.values
+    pairs = [(step, change + ridge * step) for step, change in point.pairs]
+    direction = _direction(gradient, pairs, basis.curvature + ridge)
+    return direction, float(_dot(gradient, direction))
+
+
+def _gap(point: _Point, ridge: Tensor, slope: float) -> float:
+    """Return twice the share of the objective by which a step of this derivative would lower it."""
+    return -slope / max(min(_value(point, ridge), 1.0), torch.finfo(torch.float32).tiny)
+
+
+def _warn_if_far(point: _Point, basis: _Basis, penalty: float) -> None:
+    ridge = _ridge(basis, penalty)
+    gap = _gap(point, ridge, _step(point, basis, ridge)[1])
+    if gap > FAR:
+        logger.warning(
+            "logistic regression with an L2 penalty of %.3g did not converge: its next step would lower the objective "
+            "by %.1g of it. A smaller C (a larger penalty) converges sooner.",
+            penalty,
+            gap / 2,
+        )
 
 
 def _direction(gradient: Tensor, pairs: Sequence[tuple[Tensor, Tensor]], curvature: Tensor) -> Tensor:

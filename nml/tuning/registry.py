@@ -36,7 +36,7 @@ from types import ModuleType
 from typing import Any
 
 from nml import plugins
-from nml.errors import UserError
+from nml.errors import UserError, nearest
 
 
 @cache
@@ -68,7 +68,7 @@ def complete(name: str, given: Mapping[str, Any]) -> dict[str, int | float | str
     spec = plugins.tuning_method(name)
     for key, value in given.items():
         if key not in spec.parameters:
-            meant = plugins.nearest(key, spec.parameters)
+            meant = nearest(key, spec.parameters)
             hint = f" (did you mean '{meant}'?)" if meant else ""
             own = ", ".join(spec.parameters) or "none"
             raise UserError(f"method '{name}' has no parameter '{key}'{hint}; its own: {own}")

@@ -56,6 +56,15 @@ def test_damaged_or_missing_copies_are_not_put_back(cell, place):
     assert not restore(cell, MADE_FROM)
 
 
+@pytest.mark.parametrize("content", [b"", b'{"made_from": {"me', b"[]", b"null", b"\xff"])
+def test_a_damaged_record_is_as_none_and_the_next_one_replaces_it(cell, content):
+    record = Path("results/kept/cells/a/b/lp.made-from.json")
+    record.write_bytes(content)
+    assert not restore(cell, MADE_FROM)
+    keep(cell, MADE_FROM)
+    assert restore(cell, MADE_FROM)
+
+
 def test_a_half_kept_output_is_not_put_back(cell, monkeypatch):
     def dying(*arguments):
         raise KeyboardInterrupt

@@ -10,8 +10,8 @@ import torch
 from nml import encoders
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
-from nml.features import extract
-from nml.features.cache import cached_features
+from nml.features import cache, extract
+from nml.features.cache import cached_features, features_key
 from nml.features.extract import extract_features
 from nml.features.store import FILES, load_features, save_features
 from nml.grid import Encoder, Noise
@@ -77,6 +77,17 @@ def test_stored_features_come_back_as_they_were(found, tmp_path):
         assert np.array_equal(a.features, b.features) and np.array_equal(a.labels, b.labels) and a.keys == b.keys
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(24, "Too many open files")])
+def test_features_that_the_system_does_not_let_be_read_are_not_called_damaged(found, tmp_path, monkeypatch, error):
+    def refused(*arguments):
+        raise error
+
+    save_features(found, {}, tmp_path)
+    monkeypatch.setattr("nml.features.store.map_arrays", refused)
+    with pytest.raises(type(error)):
+        load_features(tmp_path)
+
+
 def test_images_of_different_sizes_are_each_brought_to_the_encoders(encoder, task, monkeypatch):
     sizes = [(16, 16), (40, 20), (33, 61), (16, 16)]
     rng = np.random.default_rng(0)
@@ -99,6 +110,12 @@ def test_a_real_data_set_gives_features_with_its_split_and_its_classes(encoder, 
     assert sorted(found.train.labels.tolist()) == list(range(47))
 
 
+def ask(folder, root, code="code", views=1, described="catalogue"):
+    """Return the features of a task from a cache."""
+    key = features_key(ADDRESS, "handwritten-digits", described, code, root)
+    return cached_features(ADDRESS, "handwritten-digits", folder, key, views, root)
+
+
 @pytest.fixture
 def extractions(monkeypatch):
     """Count the times that the encoder runs over a task."""
@@ -112,35 +129,45 @@ def extractions(monkeypatch):
     return calls
 
 
-def test_the_encoder_runs_once_until_checkpoint_or_code_change(tmp_path, extractions):
-    def ask(code="code", views=1):
-        return cached_features(ADDRESS, "handwritten-digits", tmp_path / "features", code, views, root=tmp_path)
+def test_the_encoder_runs_once_until_what_features_are_made_from_changes(tmp_path, extractions, monkeypatch):
+    def features(code="code", views=1, described="catalogue"):
+        return ask(tmp_path / "features", tmp_path, code, views, described)
 
     write_encoder(tmp_path, seed=0)
-    first, again = ask(), ask()
+    first, again = features(), features()
     assert len(extractions) == 1
     assert np.array_equal(first.train.features, again.train.features)
-    ask(code="other code")
+    features("other code")
     assert len(extractions) == 2
     write_encoder(tmp_path, seed=1)
-    assert not np.array_equal(ask("other code").train.features, first.train.features)
+    assert not np.array_equal(features("other code").train.features, first.train.features)
     assert len(extractions) == 3
-    assert ask("other code", views=2).views.shape[0] == 2
+    features("other code", described="another catalogue")
     assert len(extractions) == 4
-    ask("other code", views=1)
-    ask("other code", views=2)
-    # More views than are asked for are no reason to run the encoder again.
-    assert len(extractions) == 4
-    assert ask("other code", views=3).views.shape[0] == 3
+    monkeypatch.setattr(cache, "version", lambda name: "another version")
+    features("other code", described="another catalogue")
     assert len(extractions) == 5
+
+
+def test_more_views_than_are_asked_for_are_no_reason_to_run_the_encoder_again(tmp_path, extractions):
+    write_encoder(tmp_path, seed=0)
+    folder = tmp_path / "features"
+    three = ask(folder, tmp_path, views=3)
+    one, two = ask(folder, tmp_path, views=1), ask(folder, tmp_path, views=2)
+    assert len(extractions) == 1
+    assert one.views is None
+    assert np.array_equal(one.train.features, three.train.features)
+    assert np.array_equal(two.views, three.views[:2])
+    assert ask(folder, tmp_path, views=4).views.shape[0] == 4
+    assert len(extractions) == 2
 
 
 def test_a_half_written_cache_is_not_used(tmp_path, extractions):
     write_encoder(tmp_path, seed=0)
     folder = tmp_path / "features"
-    cached_features(ADDRESS, "handwritten-digits", folder, "code", root=tmp_path)
+    ask(folder, tmp_path)
     (folder / "meta.json").unlink()
-    cached_features(ADDRESS, "handwritten-digits", folder, "code", root=tmp_path)
+    ask(folder, tmp_path)
     assert len(extractions) == 2
 
 
@@ -156,7 +183,7 @@ def extract_until(moment, root, part):
         return real(*arguments)
 
     extract._features = counted
-    cached_features(ADDRESS, "handwritten-digits", root / "features", "code", root=root)
+    ask(root / "features", root)
 
 
 @pytest.mark.parametrize("every", [60.0, 0.0], ids=["in its first minute", "later"])
@@ -174,10 +201,10 @@ def test_an_extraction_that_is_asked_to_stop_goes_on_with_the_same_bits(tmp_path
     seen = []
     real = extract._features
     monkeypatch.setattr(extract, "_features", lambda encoder, images: seen.append(len(images)) or real(encoder, images))
-    cached_features(ADDRESS, "handwritten-digits", tmp_path / "features", "code", root=tmp_path)
+    ask(tmp_path / "features", tmp_path)
     assert not (tmp_path / "features/parts").exists()
     resumed = len(seen)
-    cached_features(ADDRESS, "handwritten-digits", tmp_path / "calm", "code", root=tmp_path)
+    ask(tmp_path / "calm", tmp_path)
     if not every:
         assert len(seen) - resumed == resumed + 12, "no batch is extracted twice"
     for name in FILES:

@@ -35,6 +35,14 @@ from tests.plugins.examples import METHOD
         ("TRAINED", "ENCODER = 'lora'\nPER_HEAD = ('weight',)\nTRAINED", "encoders are tuned one by one"),
         ("TRAINED", "CHOICES = []\nTRAINED", "CHOICES = <a literal of type dict>"),
         ("TRAINED", "CHOICES = {'weight': ('a', 'b')}\nTRAINED", "BOUNDS allows one of a, b"),
+        ("TRAINED", "CHOICES = {'weight': 3}\nTRAINED", "CHOICES must give own parameters their words"),
+        ("TRAINED", "CHOICES = {'weight': ()}\nTRAINED", "CHOICES must give own parameters their words"),
+        ("TRAINED", "CHOICES = {'other': ('a',)}\nTRAINED", "CHOICES must give own parameters their words"),
+        ('"linear"', '["linear"]', "HEAD = <a literal of type str>"),
+        ("TRAINED", "ENCODER = ['full']\nTRAINED", "ENCODER = <a literal of type str>"),
+        ("TRAINED", "EXTENDS: str = '_other.py'\nTRAINED", "EXTENDS = <a literal of type str>"),
+        ("TRAINED", "EXTENDS = '_' + 'other.py'\nTRAINED", "EXTENDS = <a literal of type str>"),
+        ("TRAINED", "EXTENDS = 'wrong.py'\nTRAINED", "Leave a line out"),
     ],
 )
 def test_a_wrong_method_file_is_refused_with_its_name(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -42,3 +50,26 @@ def test_a_wrong_method_file_is_refused_with_its_name(tmp_path: Path, old: str, 
     with pytest.raises(UserError, match=message) as caught:
         plugins.read_methods(tmp_path)
     assert str(tmp_path / "wrong.py") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("EXTENDS = '_nowhere.py'", "_second.py: EXTENDS names _nowhere.py, and there is no such file"),
+        ("EXTENDS = '_first.py'", "_second.py: EXTENDS names _first.py, which extends this file"),
+        ("EXTENDS = 3", "_second.py: it needs a line EXTENDS = <a literal of type str>"),
+        ("EXTENDS: str = '_first.py'", "_second.py: it needs a line EXTENDS = <a literal of type str>"),
+        ("PARAMETERS = [1]", "_second.py: it needs a line PARAMETERS = <a literal of type dict>"),
+        ("PARAMETERS = {[]: 1}", "_second.py: it needs a line PARAMETERS = <a literal of type dict>"),
+        ("CHOICES = {'a': 3}", "wrong.py: CHOICES must give own parameters their words"),
+        ("PARAMETERS =", "_second.py cannot be read as Python"),
+    ],
+)
+def test_what_is_wrong_with_a_file_that_is_extended_is_said_with_its_name(
+    tmp_path: Path, second: str, message: str
+) -> None:
+    (tmp_path / "wrong.py").write_text(METHOD.replace("TRAINED", "EXTENDS = '_first.py'\nTRAINED"))
+    (tmp_path / "_first.py").write_text("EXTENDS = '_second.py'\n")
+    (tmp_path / "_second.py").write_text(second)
+    with pytest.raises(UserError, match=message):
+        plugins.read_methods(tmp_path)

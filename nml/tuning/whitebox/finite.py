@@ -35,7 +35,7 @@ def check_weights(run: Tuning, state: State, file: Path) -> None:
 def _stop(run: Tuning, state: State, step: int, what: str, file: Path) -> None:
     place = f"epoch {state.epoch + 1}, step {step} of {run.steps_per_epoch}"
     rounding = ", or set its precision to fp32" if run.parameters["precision"] == "bf16" else ""
-    kept = f"The last good state is in {file}: the same configuration goes on from there." if file.is_file() else ""
+    kept = f"The state before it is in {file}; with other values the training starts over." if file.is_file() else ""
     raise UserError(
         f"{run.label}: {what} in {place}. Lower methods.{run.name}.learning_rate (now {run.learning_rate}){rounding}. "
         f"{kept or 'No state was kept yet.'}"

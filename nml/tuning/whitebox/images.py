@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -100,13 +101,27 @@ def blank_input(encoder: LoadedEncoder) -> Tensor:
 
 def _read(task: Task, split: str, held: Callable[[np.ndarray], np.ndarray], folder: Path, made_from: str) -> Images:
     file, listed, record = (folder / f"{split}.{kind}" for kind in ("pixels", "parquet", "json"))
-    if not record.is_file() or read_json(record) != made_from:
+    if not _is_held(file, listed, record, made_from):
         record.unlink(missing_ok=True)
         _write(task, split, held, file, listed)
         write_json(record, made_from)
     rows = pq.ParquetFile(listed).read()
-    shapes = np.stack([rows["height"].to_numpy(), rows["width"].to_numpy(), np.full(len(rows), 3)], axis=1)
-    return Images(open_pixels(file, shapes), rows["label"].to_numpy(), rows["key"].to_pylist())
+    return Images(open_pixels(file, _shapes(rows)), rows["label"].to_numpy(), rows["key"].to_pylist())
+
+
+def _is_held(file: Path, listed: Path, record: Path, made_from: str) -> bool:
+    """Tell whether a split's images are held, made from the same, and their files are whole by their sizes."""
+    try:
+        if read_json(record) != made_from:
+            return False
+        return file.stat().st_size == _shapes(pq.ParquetFile(listed).read()).prod(axis=1).sum()
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _shapes(rows: pa.Table) -> np.ndarray:
+    """Return the shapes int64 [N, 3] of listed images."""
+    return np.stack([rows["height"].to_numpy(), rows["width"].to_numpy(), np.full(len(rows), 3)], axis=1)
 
 
 def _write(task: Task, split: str, held: Callable[[np.ndarray], np.ndarray], file: Path, listed: Path) -> None:

@@ -1,13 +1,14 @@
 """An encoder under tuning with its linear head: what of it is trained, and what it starts from."""
 
+import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nml.artifacts import atomic_path, full_disk_named
 from nml.encoders import LoadedEncoder
 from nml.plugins import tuning_method
 from nml.seeds import derive_seed
@@ -110,10 +111,9 @@ def _initial_head(run: "Tuning", encoder: LoadedEncoder, seed: int) -> dict[str,
 def _linear_probe(run: "Tuning", seed: int) -> dict[str, Tensor]:
     """Return the head of a linear probe on the frozen features."""
     train, validation = run.images.train, run.images.validation
-    folder = run.progress_dir / "probe"
     features = [
-        _frozen_features(run, train, folder / "train.float32", are_whole=True),
-        _frozen_features(run, validation, folder / "val.float32", are_whole=False),
+        _frozen_features(run, train, f"train-{run.fraction}", are_whole=True),
+        _frozen_features(run, validation, "val", are_whole=False),
     ]
     heads = fit(
         features[0],
@@ -130,17 +130,19 @@ def _linear_probe(run: "Tuning", seed: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _frozen_features(run: "Tuning", split: Images, file: Path, are_whole: bool) -> np.ndarray:
-    """Return features float32 [N, D] of the encoder as it was, in a mapped file: those of a large task fill memory."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    found, done = None, 0
-    for images in split.batches(run.views, are_whole):
-        part = run.original.features(images).float().cpu().numpy()
-        if found is None:
-            found = np.memmap(file, np.float32, "w+", shape=(len(split.labels), part.shape[1]))
-        found[done : done + len(part)] = part
-        done += len(part)
-    return found
+def _frozen_features(run: "Tuning", split: Images, name: str, are_whole: bool) -> np.ndarray:
+    """Return features float32 [N, D] of the encoder as it was, in a mapped file: those of a large task fill memory.
+
+    They are computed once for all seeds.
+    """
+    made_from = hashlib.sha256(f"{run.fingerprint} {run.parameters['crop_scale']}".encode()).hexdigest()[:16]
+    file = run.progress_dir / "probe" / f"{name}-{made_from}.float32"
+    if not file.is_file():
+        # Written, not mapped: a full disk would end a process that fills mapped pages without a word.
+        with full_disk_named(file.parent), atomic_path(file) as temporary, temporary.open("wb") as out:
+            for images in split.batches(run.views, are_whole):
+                out.write(np.ascontiguousarray(run.original.features(images).float().cpu().numpy()))
+    return np.memmap(file, np.float32, "r").reshape(len(split.labels), -1)
 
 
 def _device(run: "Tuning") -> torch.device:

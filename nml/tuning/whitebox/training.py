@@ -56,6 +56,8 @@ def train(run: Tuning, seed: int, state: State, file: Path) -> None:
             check_weights(run, state, file)
             _finish_epoch(run, state)
             save_state(file, state, run.describe(seed))
+            if asked():
+                raise Preempted
 
 
 def _train_epoch(run: Tuning, seed: int, state: State, file: Path, progress: Progress) -> None:

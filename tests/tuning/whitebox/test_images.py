@@ -33,6 +33,21 @@ def test_a_task_is_read_split_by_split(tiny_task, tmp_path, preprocessing):
     assert made.training_input(drawn, 5).shape == (2, 3, preprocessing["size"], preprocessing["size"])
 
 
+@pytest.mark.parametrize("name", ["train.pixels", "train.parquet", "train.json"])
+@pytest.mark.parametrize("is_cut", [True, False], ids=["cut", "gone"])
+def test_held_images_that_are_not_whole_are_decoded_again(tiny_task, tmp_path, name, is_cut):
+    made, task, file = views(CROP), open_task("tiny-domains"), tmp_path / "held" / name
+    first = read_images(task, made, tmp_path / "held").train
+    content = file.read_bytes()
+    file.unlink()
+    if is_cut:
+        file.write_bytes(content[:-1] if len(content) > 4 else b"")
+    again = read_images(task, made, tmp_path / "held").train
+    assert file.read_bytes() == content
+    assert again.keys == first.keys
+    np.testing.assert_array_equal(again.pixels[11], first.pixels[11])
+
+
 def test_a_task_is_decoded_once_for_the_same_data_code_and_views(tiny_task, tmp_path, monkeypatch):
     made, task = views(CROP), open_task("tiny-domains")
     first = read_images(task, made, tmp_path / "held", "these data")

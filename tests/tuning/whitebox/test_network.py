@@ -1,10 +1,12 @@
 """An encoder under tuning: what of it learns, and what it starts from."""
 
+import errno
 import math
 
 import pytest
 import torch
 
+from nml.errors import UserError
 from nml.tuning.whitebox.gradients import backward
 from nml.tuning.whitebox.network import Network
 from nml.tuning.whitebox.predict import predict
@@ -43,6 +45,30 @@ def test_a_head_may_start_from_the_linear_probe(run):
     train = tuning.images.train
     right = [(predict(tuning, network, train)[0] == train.labels).mean() for network in (probed, random)]
     assert right[0] > max(0.9, right[1])
+
+
+def test_frozen_features_are_computed_once_for_all_seeds(run, monkeypatch):
+    tuning = run("ft", initial_head="linear-probe")
+    Network(tuning, seed=1)
+    files = {file: file.read_bytes() for file in (tuning.progress_dir / "probe").iterdir()}
+    assert len(files) == 2
+    monkeypatch.setattr(type(tuning), "original", property(lambda _: pytest.fail("the encoder ran again")))
+    monkeypatch.setattr("nml.tuning.whitebox.network._device", lambda _: torch.device("cpu"))
+    Network(tuning, seed=2)
+    assert {file: file.read_bytes() for file in files} == files
+
+
+def test_a_full_disk_is_named_when_frozen_features_are_written(run, monkeypatch):
+    tuning = run("ft", initial_head="linear-probe")
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+        yield
+
+    monkeypatch.setattr(type(tuning.images.train), "batches", full)
+    with pytest.raises(UserError, match=r"no space is left to write to .*probe"):
+        Network(tuning, seed=1)
+    assert not list((tuning.progress_dir / "probe").iterdir())
 
 
 def test_bfloat16_rounds_the_features_and_keeps_the_weights(run):

@@ -1,12 +1,13 @@
 """The training of a network stops where it must, and resumes with the same bits."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from nml.preemption import EXIT_CODE
+from nml.preemption import EXIT_CODE, Preempted, stoppable
 from nml.pretraining.checkpoints import read_header
 from nml.tuning import registry
 from nml.tuning.whitebox import training
@@ -62,6 +63,21 @@ def colours(folder: Path) -> Tuning:
         views=views_for(SQUASH, 0.8, True, torch.device("cpu")),
         progress_dir=folder / "progress",
     )
+
+
+def test_asked_to_stop_during_the_validation_it_takes_no_step_more(tmp_path, monkeypatch):
+    real = training.predict
+
+    def stopping(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(training, "predict", stopping)
+    with stoppable(), pytest.raises(Preempted):
+        tune(colours(tmp_path), seed=2)
+    (state,) = (tmp_path / "progress").rglob("*.safetensors")
+    header = read_header(state)
+    assert (header["epoch"], header["step"]) == (1, 0)
 
 
 def test_asked_to_stop_it_saves_its_state_and_goes_on_with_the_same_bits(tmp_path):
