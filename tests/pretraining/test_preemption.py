@@ -14,16 +14,12 @@ from torch.utils.data import IterableDataset
 from nml.preemption import EXIT_CODE, Preempted, deferred, stoppable
 from nml.pretraining import engine, launch
 from nml.pretraining.data import loaded
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
+from nml.pretraining.resuming import checkpoints
+from nml.pretraining.run import Run
 from tests.interrupted import Moment, exit_code_of
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
@@ -77,7 +73,7 @@ def test_at_the_end_of_an_epoch_no_step_is_lost_or_taken_twice(run, calm, monkey
         patch.setattr(engine, function, getattr(engine, function))
         before(call, function, lambda: signal.raise_signal(signal.SIGTERM))
         train(run)
-    assert engine._checkpoints(run)[0].stem.startswith(saved)
+    assert checkpoints(run)[0].stem.startswith(saved)
     resumed, log = train(run)
     assert same(resumed.state_dict(), calm)
     assert [row["epoch"] for row in log] == [1, 2]
