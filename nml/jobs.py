@@ -1,5 +1,6 @@
 """What every workflow script starts with: a log of its own, and errors that users can read."""
 
+import errno
 import fcntl
 import logging
 import shutil
@@ -11,8 +12,8 @@ from typing import IO, Any
 
 from nml.costs import Cost, metered, recorded
 from nml.errors import UserError
-from nml.leases import WHOLE, leased
-from nml.preemption import Preempted, stoppable
+from nml.leases import WHOLE, kept_by_children, leased
+from nml.preemption import Preempted, ignore_signals, stoppable
 
 logger = logging.getLogger("nml")
 
@@ -51,13 +52,14 @@ def job(snakemake: Any) -> Iterator[None]:
     with `nml.preemption.EXIT_CODE`. A job that outlived a killed Snakemake may still be at work on the same outputs:
     then this one waits for it to end, and does its work after it.
     """
-    lock = _hold(Path(snakemake.log[0]))
-    handlers = log_handlers(snakemake.log[0], mode="w")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
-    logger.setLevel(logging.INFO)
+    log = Path(snakemake.log[0])
     try:
-        with stoppable(), recorded(Path(snakemake.log[0])) as cost, _on_its_devices(snakemake.resources, cost):
-            yield
+        with _hold(log) as lock, kept_by_children(lock):
+            # Not before: an earlier run of the job may still write to its log.
+            _log_to(log)
+            with stoppable(), recorded(log) as cost, _on_its_devices(snakemake.resources, cost):
+                yield
+                ignore_signals()
     except Preempted:
         logger.warning("%s: asked to stop. What is done is kept; the next run goes on from there.", snakemake.rule)
         raise
@@ -67,8 +69,12 @@ def job(snakemake: Any) -> Iterator[None]:
     except Exception:
         logger.exception("%s failed", snakemake.rule)
         raise
-    finally:
-        lock.close()
+
+
+def _log_to(log: Path) -> None:
+    handlers = log_handlers(log, mode="w")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
+    logger.setLevel(logging.INFO)
 
 
 @contextmanager
@@ -94,4 +100,11 @@ def _hold(log: Path) -> IO[bytes]:
     except BlockingIOError:
         print(f"waiting for an earlier run of this job to end ({log})", file=sys.stderr, flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+            raise
+        raise UserError(
+            f"the file system of {path.parent.absolute()} has no locks (flock: {error.strerror}), which keep two "
+            "runs of a job apart. Mount it with them (Lustre: option flock; NFS: without nolock), or run elsewhere."
+        ) from error
     return lock

@@ -1,5 +1,6 @@
 """A job that is asked to stop tidies up, says so and ends with an exit code of its own; what must be saved, is."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from nml.preemption import (
     Preempted,
     asked,
     deferred,
+    ignore_signals,
     kept_from_children,
     stoppable,
     undisturbed,
@@ -36,6 +38,40 @@ def test_afterwards_the_signals_do_what_they_did_before() -> None:
     with stoppable():
         assert signal.getsignal(signal.SIGTERM) != before[0]
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_job_that_is_done_is_not_undone_by_a_signal() -> None:
+    with stoppable():
+        ignore_signals()
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+
+
+ORPHAN = """
+import os, signal, subprocess, sys, time
+from nml.preemption import Preempted, ask_when_parent_ends, stoppable
+if len(sys.argv) == 1:
+    child = subprocess.Popen([sys.executable, __file__, str(os.getpid())], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+try:
+    with stoppable():
+        ask_when_parent_ends(int(sys.argv[1]))
+        print("at work", flush=True)
+        time.sleep(60)
+except Preempted:
+    open("asked", "w").close()
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("1000000000",)])
+def test_a_process_is_asked_when_its_parent_is_killed_or_already_gone(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "orphan.py").write_text(ORPHAN)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "orphan.py", *arguments], cwd=tmp_path, env=environment, check=False, timeout=60)
+    _wait_for(tmp_path / "asked")
 
 
 def test_what_mends_errors_does_not_take_it_for_one() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from nml.preemption import EXIT_CODE, Preempted, deferred, stoppable
-from nml.pretraining import engine, launch
+from nml.pretraining import engine
 from nml.pretraining.data import loaded
 from nml.pretraining.engine import train
 from nml.pretraining.resuming import checkpoints
@@ -127,7 +127,3 @@ def test_a_job_that_alone_is_asked_passes_it_on_and_waits_for_its_processes():
     job.send_signal(signal.SIGUSR1)
     assert job.communicate(timeout=60)[0] == "heard SIGTERM\nsaved\n"
     assert job.returncode == EXIT_CODE
-
-
-def test_torchrun_is_told_to_pass_both_signals_on():
-    assert {"SIGTERM", "SIGUSR1"} <= set(launch.TORCHRUN["TORCHELASTIC_SIGNALS_TO_HANDLE"].split(","))
