@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from nml import preemption
 from nml.artifacts import atomic_path
 from nml.preemption import (
     EXIT_CODE,
@@ -96,6 +98,25 @@ def test_a_second_signal_does_not_disturb_the_tidying_up() -> None:
     assert tidied
 
 
+class Swallows:
+    """Loses what is raised while it goes, as destructors do."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_was_lost_can_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Preempted), stoppable():
+        Swallows()
+        assert asked()
+        with undisturbed():
+            monkeypatch.setattr(preemption, "_TIDYING_SECONDS", 0)
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it is deaf")
+
+
 def test_deferred_work_stops_at_its_own_point_or_at_its_end() -> None:
     steps = []
     with pytest.raises(Preempted), stoppable():
@@ -176,6 +197,22 @@ def _wait_for(*files: Path) -> None:
 def test_worker_processes_stop_in_the_middle_of_their_jobs(tmp_path: Path) -> None:
     started = time.monotonic()
     assert exit_code_of(spread, tmp_path) == EXIT_CODE
+    assert time.monotonic() - started < 50, "the jobs sleep for a minute"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0", "0.began", "1.began", "2.began"]
+
+
+def spread_and_use(moment: Moment, folder: Path) -> None:
+    """Stop in the block that uses what the processes give, while they do their next jobs."""
+    with closing(in_processes(job_of_many, [(folder, number) for number in range(3)], workers=2)) as jobs:
+        for _ in jobs:
+            _wait_for(folder / "1.began", folder / "2.began")
+            moment.reached.set()
+            time.sleep(60)
+
+
+def test_worker_processes_stop_when_the_signal_meets_who_uses_their_results(tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert exit_code_of(spread_and_use, tmp_path, group=False) == EXIT_CODE
     assert time.monotonic() - started < 50, "the jobs sleep for a minute"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["0", "0.began", "1.began", "2.began"]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import IterableDataset
 
-from nml.preemption import EXIT_CODE, Preempted, deferred, stoppable
+from nml.preemption import EXIT_CODE, SIGNALS, Preempted, deferred, stoppable
 from nml.pretraining import engine
 from nml.pretraining.data import loaded
 from nml.pretraining.engine import train
@@ -94,8 +94,9 @@ def load_through(moment: Moment, folder: Path) -> None:
         (folder / "numbers").write_text(str(len(numbers)))
 
 
-def test_what_loads_the_data_goes_on_until_the_state_is_saved(tmp_path):
-    assert exit_code_of(load_through, tmp_path) == EXIT_CODE
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_loads_the_data_goes_on_until_the_state_is_saved(tmp_path, number):
+    assert exit_code_of(load_through, tmp_path, number=number) == EXIT_CODE
     assert (tmp_path / "numbers").read_text() == "50"
 
 
