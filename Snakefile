@@ -14,6 +14,7 @@ report: "report/workflow.rst"
 include: "rules/common.smk"
 include: "rules/devices.smk"
 include: "rules/resources.smk"
+include: "rules/progress.smk"
 include: "rules/corpora.smk"
 include: "rules/noise.smk"
 include: "rules/tasks.smk"
@@ -26,6 +27,15 @@ onstart:
     hold_workflow_lock()
     limit_gpu_jobs()
     require_data(workflow.dag.needrun_jobs())
+    remove_progress()
+
+
+onsuccess:
+    remove_progress()
+
+
+onerror:
+    remove_progress()
 
 
 rule all:

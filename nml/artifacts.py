@@ -66,6 +66,11 @@ def _is_open(path: Path, file: IO[bytes]) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
+    except OSError as error:
+        # What a network file system says of an open file that another machine has removed.
+        if error.errno != errno.ESTALE:
+            raise
+        return False
 
 
 def write_text(path: str | Path, text: str) -> None:

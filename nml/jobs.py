@@ -1,5 +1,6 @@
 """What every workflow script starts with: a log of its own, and errors that users can read."""
 
+import errno
 import fcntl
 import logging
 import shutil
@@ -11,8 +12,8 @@ from typing import IO, Any
 
 from nml.costs import Try, counted, metered, recorded, waiting
 from nml.errors import UserError
-from nml.leases import WHOLE, leased, visible_devices
-from nml.preemption import Preempted, stoppable
+from nml.leases import WHOLE, kept_by_children, leased, visible_devices
+from nml.preemption import Preempted, ignore_signals, stoppable
 
 logger = logging.getLogger("nml")
 
@@ -54,14 +55,16 @@ def job(snakemake: Any) -> Iterator[Try]:
     then this one waits for it to end, and does its work after it.
     """
     cost, log = Try(), _shared_path(snakemake.log[0])
-    with waiting(cost):
-        lock = _hold(log)
-    handlers = log_handlers(snakemake.log[0], mode="w")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
-    logger.setLevel(logging.INFO)
     try:
-        with stoppable(), recorded(log, cost), _on_its_devices(snakemake.resources, cost):
-            yield cost
+        with ExitStack() as stack:
+            with waiting(cost):
+                lock = stack.enter_context(_hold(log))
+            stack.enter_context(kept_by_children(lock))
+            # Not before: an earlier run of the job may still write to its log.
+            _log_to(Path(snakemake.log[0]))
+            with stoppable(), recorded(log, cost), _on_its_devices(snakemake.resources, cost):
+                yield cost
+                ignore_signals()
     except Preempted:
         logger.warning("%s: asked to stop. What is done is kept; the next run goes on from there.", snakemake.rule)
         raise
@@ -71,8 +74,12 @@ def job(snakemake: Any) -> Iterator[Try]:
     except Exception:
         logger.exception("%s failed", snakemake.rule)
         raise
-    finally:
-        lock.close()
+
+
+def _log_to(log: Path) -> None:
+    handlers = log_handlers(log, mode="w")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
+    logger.setLevel(logging.INFO)
 
 
 @contextmanager
@@ -109,4 +116,11 @@ def _hold(log: Path) -> IO[bytes]:
     except BlockingIOError:
         print(f"waiting for an earlier run of this job to end ({log})", file=sys.stderr, flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+            raise
+        raise UserError(
+            f"the file system of {path.parent.absolute()} has no locks (flock: {error.strerror}), which keep two "
+            "runs of a job apart. Mount it with them (Lustre: option flock; NFS: without nolock), or run elsewhere."
+        ) from error
     return lock

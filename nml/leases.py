@@ -145,8 +145,18 @@ def gpu_share() -> float:
 
 
 def held() -> list[int]:
-    """Return the file descriptors of the leases, for children that may live on when this process is killed."""
+    """Return the descriptors of the locks, for children that may live on when this process is killed."""
     return [file.fileno() for file in _held]
+
+
+@contextmanager
+def kept_by_children(file: IO[bytes]) -> Iterator[None]:
+    """Count an open lock file among those that `held` returns, until the end of the block."""
+    _held.append(file)
+    try:
+        yield
+    finally:
+        _held.remove(file)
 
 
 @contextmanager
@@ -246,9 +256,8 @@ def _lease(folder: Path, percent: int) -> Iterator[None]:
     number, name = tempfile.mkstemp(prefix=f"{percent}-", dir=folder)
     with open(number, "wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        _held.append(file)
         try:
-            yield
+            with kept_by_children(file):
+                yield
         finally:
-            _held.remove(file)
             Path(name).unlink(missing_ok=True)

@@ -6,7 +6,11 @@ ends, so this is safe. Work that must first save its state, such as a training, 
 `asked` at its own safe points.
 """
 
+import ctypes
+import os
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -15,6 +19,9 @@ from types import FrameType
 EXIT_CODE = 75
 """`EX_TEMPFAIL` of sysexits.h: nothing is wrong, try again later."""
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+_PR_SET_PDEATHSIG = 1
+"""Of `linux/prctl.h`."""
 
 
 class Preempted(SystemExit):
@@ -29,13 +36,18 @@ class Preempted(SystemExit):
 
 _asked = False
 _deferring = 0
+_answered = 0.0
+_TIDYING_SECONDS = 10.0
 
 
 def _answer(number: int, frame: FrameType | None) -> None:
-    global _asked
-    is_first, _asked = not _asked, True
-    # Only once: the second of two signals would interrupt the tidying up after the first.
-    if is_first and not _deferring:
+    global _asked, _answered
+    # The second of two signals would interrupt the tidying up after the first. But one that comes later is answered,
+    # since what is raised in a destructor, or in a library that catches all, is lost.
+    if _asked and time.monotonic() - _answered < _TIDYING_SECONDS:
+        return
+    _asked, _answered = True, time.monotonic()
+    if not _deferring:
         raise Preempted
 
 
@@ -47,9 +59,26 @@ def answer_signals() -> None:
         signal.signal(number, _answer)
 
 
+def ask_when_parent_ends(parent: int) -> None:
+    """Let this process get SIGTERM when the one that started it is gone, however that ended, or is gone already.
+
+    The kernel sees to it; only Linux does.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def ignore_signals() -> None:
+    """From now on, and after `stoppable` too, do as if no signal came: the work is done, and its outputs would go."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Answer the signals until the end of the block."""
+    """Answer the signals until the end of the block, or until `ignore_signals`."""
     global _asked
     before = {number: signal.getsignal(number) for number in SIGNALS}
     answer_signals()
@@ -57,7 +86,8 @@ def stoppable() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is _answer:
+                signal.signal(number, handler)
         _asked = False
 
 
@@ -80,9 +110,11 @@ def undisturbed() -> Iterator[None]:
 @contextmanager
 def deferred() -> Iterator[None]:
     """Leave it to the block to stop at a point of its own; raise `Preempted` at its end if it was asked and did not."""
+    global _answered
     with undisturbed():
         yield
     if _asked:
+        _answered = time.monotonic()
         raise Preempted
 
 

@@ -15,7 +15,8 @@ def in_processes(function: Callable[..., Any], jobs: list[tuple[Any, ...]], work
     """Yield `function(*job)` for each job, in their order, from at most `workers` processes; one is this process.
 
     An error of a job is raised as it is, and jobs that have not started by then never do. When this process is asked to
-    stop, so are the others, in the middle of their jobs; however it ends, they end with it.
+    stop, so are the others, in the middle of their jobs; however it ends, they end with it. Who does more than list
+    what is yielded holds the generator with `contextlib.closing`: else they end only when it is forgotten.
     """
     if workers == 1:
         yield from (function(*job) for job in jobs)
@@ -25,9 +26,11 @@ def in_processes(function: Callable[..., Any], jobs: list[tuple[Any, ...]], work
     try:
         for future in [pool.submit(_unless_asked, function, *job) for job in jobs]:
             yield future.result()
-    except Preempted:
-        for process in active_children():
-            process.terminate()
+    except BaseException:
+        # The signal may have come in the block that uses what is yielded, which then closes this generator.
+        if asked():
+            for process in active_children():
+                process.terminate()
         raise
     finally:
         pool.shutdown(cancel_futures=True)

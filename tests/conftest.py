@@ -3,8 +3,9 @@
 import io
 import json
 import os
+import signal
 import tarfile
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 from nml import plugins
 from nml.artifacts import read_json, sha256_file
 from nml.noise.overlay import Changes, read_overlay
+from nml.preemption import SIGNALS
 from nml.task_entries import EmbeddedTask
 
 # The same examples on every machine, however busy it is.
@@ -33,6 +35,15 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     cores = yield
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(cores, memory // BYTES_PER_PROCESS, MOST_PROCESSES))
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """Answer signals as before a test: a job that is done ignores them to the end of its process."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -30,8 +30,13 @@ def _work(work: Callable[..., None], moment: Moment, arguments: tuple[Any, ...])
         work(moment, *arguments)
 
 
-def exit_code_of(work: Callable[..., None], *arguments: Any, number: int = signal.SIGTERM) -> int | None:
-    """Return how `work(moment, *arguments)` ends in a process that gets a signal, as does all that it started."""
+def exit_code_of(
+    work: Callable[..., None], *arguments: Any, number: int = signal.SIGTERM, group: bool = True
+) -> int | None:
+    """Return how `work(moment, *arguments)` ends in a process that gets a signal, as does all that it started.
+
+    Without `group`, it alone gets it.
+    """
     context = get_context("spawn")
     reached = context.Event()
     process = context.Process(target=_work, args=(work, Moment(reached), arguments))
@@ -39,7 +44,7 @@ def exit_code_of(work: Callable[..., None], *arguments: Any, number: int = signa
     try:
         while not reached.wait(0.05):
             assert process.is_alive(), "it ended before the moment"
-        os.killpg(process.pid, number)
+        (os.killpg if group else os.kill)(process.pid, number)
         process.join(60)
         return process.exitcode
     finally:

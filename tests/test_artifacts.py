@@ -1,8 +1,11 @@
 """Files are whole or absent, and equal content gives equal bytes."""
 
+import errno
 import hashlib
+import os
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -80,6 +83,22 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
         thread.join()
     assert events == ["in", "out"] * 4
     assert list((tmp_path / "deep").iterdir()) == [], "no lock file is left"
+
+
+@pytest.mark.parametrize(("number", "fails"), [(errno.ESTALE, False), (errno.EIO, True)])
+def test_a_lock_file_that_another_machine_removed_is_not_held(
+    number: int, fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, errors = os.fstat, [OSError(number, os.strerror(number))]
+
+    def fstat(descriptor: int) -> os.stat_result:
+        if errors:
+            raise errors.pop()
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    with pytest.raises(OSError) if fails else nullcontext(), locked(tmp_path / "file"):
+        assert not errors
 
 
 def test_a_lock_file_that_a_killed_process_left_is_no_obstacle_and_goes(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """A job has a log of its own; a user's error ends it with the message alone, another error with its traceback."""
 
+import errno
+import fcntl
 import io
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,6 +90,22 @@ def test_a_new_try_starts_a_new_log(snakemake: SimpleNamespace) -> None:
         with job(snakemake):
             logger.info(text)
     assert text_of(snakemake) == "second\n"
+
+
+def test_a_file_system_without_locks_is_named(
+    snakemake: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(SystemExit) as caught, job(snakemake):
+        pytest.fail("it began")
+    assert caught.value.code == 1
+    message = caplog.messages[-1]
+    assert message.startswith(f"pretrain: the file system of {tmp_path}/.snakemake/nml-locks has no locks")
+    assert "option flock" in message
 
 
 HOLD = """

@@ -1,14 +1,17 @@
 """A job that is asked to stop tidies up, says so and ends with an exit code of its own; what must be saved, is."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from nml import preemption
 from nml.artifacts import atomic_path
 from nml.preemption import (
     EXIT_CODE,
@@ -16,6 +19,7 @@ from nml.preemption import (
     Preempted,
     asked,
     deferred,
+    ignore_signals,
     kept_from_children,
     stoppable,
     undisturbed,
@@ -38,6 +42,40 @@ def test_afterwards_the_signals_do_what_they_did_before() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
+def test_a_job_that_is_done_is_not_undone_by_a_signal() -> None:
+    with stoppable():
+        ignore_signals()
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+
+
+ORPHAN = """
+import os, signal, subprocess, sys, time
+from nml.preemption import Preempted, ask_when_parent_ends, stoppable
+if len(sys.argv) == 1:
+    child = subprocess.Popen([sys.executable, __file__, str(os.getpid())], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+try:
+    with stoppable():
+        ask_when_parent_ends(int(sys.argv[1]))
+        print("at work", flush=True)
+        time.sleep(60)
+except Preempted:
+    open("asked", "w").close()
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("1000000000",)])
+def test_a_process_is_asked_when_its_parent_is_killed_or_already_gone(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "orphan.py").write_text(ORPHAN)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "orphan.py", *arguments], cwd=tmp_path, env=environment, check=False, timeout=60)
+    _wait_for(tmp_path / "asked")
+
+
 def test_what_mends_errors_does_not_take_it_for_one() -> None:
     def careless() -> None:
         try:
@@ -58,6 +96,25 @@ def test_a_second_signal_does_not_disturb_the_tidying_up() -> None:
             signal.raise_signal(signal.SIGTERM)
             tidied.append(True)
     assert tidied
+
+
+class Swallows:
+    """Loses what is raised while it goes, as destructors do."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_was_lost_can_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Preempted), stoppable():
+        Swallows()
+        assert asked()
+        with undisturbed():
+            monkeypatch.setattr(preemption, "_TIDYING_SECONDS", 0)
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it is deaf")
 
 
 def test_deferred_work_stops_at_its_own_point_or_at_its_end() -> None:
@@ -140,6 +197,22 @@ def _wait_for(*files: Path) -> None:
 def test_worker_processes_stop_in_the_middle_of_their_jobs(tmp_path: Path) -> None:
     started = time.monotonic()
     assert exit_code_of(spread, tmp_path) == EXIT_CODE
+    assert time.monotonic() - started < 50, "the jobs sleep for a minute"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0", "0.began", "1.began", "2.began"]
+
+
+def spread_and_use(moment: Moment, folder: Path) -> None:
+    """Stop in the block that uses what the processes give, while they do their next jobs."""
+    with closing(in_processes(job_of_many, [(folder, number) for number in range(3)], workers=2)) as jobs:
+        for _ in jobs:
+            _wait_for(folder / "1.began", folder / "2.began")
+            moment.reached.set()
+            time.sleep(60)
+
+
+def test_worker_processes_stop_when_the_signal_meets_who_uses_their_results(tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert exit_code_of(spread_and_use, tmp_path, group=False) == EXIT_CODE
     assert time.monotonic() - started < 50, "the jobs sleep for a minute"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["0", "0.began", "1.began", "2.began"]
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,9 @@ def _make_parts(corpus: Corpus, parts: list[_Part], workers: int) -> None:
     progress = Progress(f"index {corpus.name}", len(parts), unit="shards", done=len(parts) - len(missing))
     jobs = [(parts[n].shard, checks, parts[n].file) for n in missing]
     useful = 1 + sum(sources[n]["bytes"] for n in missing) // BYTES_A_WORKER
-    for _ in in_processes(index_shard, jobs, min(workers, useful)):
-        progress.advance()
+    with closing(in_processes(index_shard, jobs, min(workers, useful))) as indexed:
+        for _ in indexed:
+            progress.advance()
 
 
 def _require_unique(parts: list[_Part]) -> None:

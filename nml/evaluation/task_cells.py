@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nml.artifacts import write_json, write_parquet
-from nml.costs import Cost
+from nml.costs import Try
 from nml.devices import choose_device
 from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA, SPECTRUM_SCHEMA, spectrum_rows
 from nml.evaluation.evaluate import evaluate
@@ -60,7 +60,7 @@ class TaskCells:
     features: Path
 
 
-def make_cells(wanted: TaskCells, cells: Mapping[str, Path], spectrum: Path, cost: Cost) -> None:
+def make_cells(wanted: TaskCells, cells: Mapping[str, Path], spectrum: Path, cost: Try) -> None:
     """Write the cell of each method with its predictions and metadata, and the spectrum.
 
     Parameters
@@ -68,7 +68,7 @@ def make_cells(wanted: TaskCells, cells: Mapping[str, Path], spectrum: Path, cos
     wanted : TaskCells
     cells, spectrum : Path
         Where they go, below `results/`; the cells by method.
-    cost : Cost
+    cost : Try
         Of the job; it gets noted how many cells were put back.
 
     Raises

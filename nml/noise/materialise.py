@@ -4,6 +4,7 @@ No image is decoded: all but the changed labels and captions are the clean bytes
 """
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,10 @@ def _write_shards(
     ]
     jobs = [(shard, source, noise_dir, out_dir) for shard, source in zip(shards, sources, strict=True)]
     notes = []
-    for note in in_processes(_materialise_shard, jobs, workers):
-        notes.append(note)
-        progress.advance()
+    with closing(in_processes(_materialise_shard, jobs, workers)) as made:
+        for note in made:
+            notes.append(note)
+            progress.advance()
     return notes
 
 

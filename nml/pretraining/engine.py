@@ -64,6 +64,8 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
     with deferred(), watching(run.watch if world.rank == 0 else (), subject) as watcher:
         while state.epoch < run.recipe.epochs:
             _train_epoch(run, data, trained, state, sizes, world, progress, watcher, stops)
+            if world.size > 1:
+                _save_before_validation(run, state, world, stops)
             state.sums = world.add(state.sums)
             require_finite(run, state, world)
             row = log_row(run, state, sizes, world)
@@ -76,6 +78,15 @@ def train(run: Run, world: World = ALONE) -> tuple[nn.Module, list[dict[str, flo
             save(run, state, world)
             logger.info("%s  %s", run.label, summary(row))
     return state.kept.eval(), state.log
+
+
+def _save_before_validation(run: Run, state: State, world: World, stops: Consent) -> None:
+    """Keep what the epoch gave: `torchrun` gives its processes some time to stop, and a validation may take longer."""
+    require_finite(run, state, world)
+    save(run, state, world)
+    # Whoever was asked in the last step has told it there, and nobody has listened yet.
+    if stops.given():
+        raise Preempted
 
 
 def _training_data(run: Run) -> TrainingData:

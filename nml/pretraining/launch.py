@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,19 @@ from nml.devices import limit_threads
 from nml.errors import UserError
 from nml.jobs import log_handlers
 from nml.leases import held
-from nml.preemption import Preempted, stoppable
+from nml.preemption import Preempted, asked, stoppable, undisturbed
 from nml.pretraining.pretrain import pretrain
 from nml.pretraining.run import Run
+from nml.pretraining.torchrun import ask_when_torchrun_ends
 from nml.pretraining.world import World, joined
 
 logger = logging.getLogger("nml")
 
 JOB = "job.json"
 # torchrun passes these on to its processes, and gives them the seconds until it kills them: a step and a checkpoint.
-TORCHRUN = {"TORCHELASTIC_SIGNALS_TO_HANDLE": "SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT"}
-TORCHRUN |= {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "120"}
+# As options, since it overwrites the variable for the signals.
+PASSED_ON = ["--signals-to-handle", "SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT", "--shutdown-timeout", "120"]
+_POLL = 0.5
 
 
 def launch(
@@ -72,23 +75,39 @@ def launch(
 
 
 def _run(command: list[str]) -> int:
-    """Run a command to its end and return its exit code; when asked to stop, let it save its state first."""
-    # It may live on when this process is killed, and then still has the devices.
-    with subprocess.Popen(command, env=os.environ | TORCHRUN, pass_fds=held()) as process:
+    """Run a command to its end and return its exit code; when asked to stop, let it save its state first.
+
+    Raises
+    ------
+    Preempted
+        If this process was asked to stop, and the command did not get to its end.
+    """
+    # A group of its own, so that it hears of a stop once: a second signal would end it before its processes have saved.
+    # It may live on when this process is killed, and then still has the lock and the devices.
+    with undisturbed(), subprocess.Popen(command, pass_fds=held(), start_new_session=True) as process:
         try:
-            return process.wait()
-        except Preempted:
-            process.terminate()
-            raise
+            code = _wait(process)
         except BaseException:
             process.kill()
             raise
+    if code and asked():
+        raise Preempted
+    return code
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return a process' exit code; ask it to stop, once, when this one is asked."""
+    while not asked():
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(_POLL)
+    process.terminate()
+    return process.wait()
 
 
 def _torchrun(processes: int, threads: int, nodes: int, starter: str) -> list[str]:
     """Return the command that starts some processes on each node, which share its threads."""
     # Without a folder for logs of its own, it would leave an empty one among the machine's temporary files.
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--log-dir", os.devnull]
+    torchrun = [sys.executable, "-m", "nml.pretraining.torchrun", "--log-dir", os.devnull, *PASSED_ON]
     torchrun += ["--nproc-per-node", str(processes)]
     if nodes == 1:
         return [*torchrun, "--standalone"]
@@ -144,18 +163,23 @@ def read_run(described: dict[str, Any]) -> Run:
 
 def main(job_file: Path) -> None:
     """Take part in a training that `launch` started; the first process writes what comes of it."""
-    job = read_json(job_file)
-    with stoppable(), joined() as world:
-        _log_to(job["log"], world)
-        limit_threads(job["threads"])
-        try:
-            pretrain(read_run(job), Path(job["out_dir"]), world)
-        except UserError as error:
-            logger.error("%s", error)
-            sys.exit(1)
-        except Exception:
-            logger.exception("the training failed")
-            sys.exit(1)
+    with stoppable():
+        ask_when_torchrun_ends()
+        with joined() as world:
+            _take_part(read_json(job_file), world)
+
+
+def _take_part(job: dict[str, Any], world: World) -> None:
+    _log_to(job["log"], world)
+    limit_threads(job["threads"])
+    try:
+        pretrain(read_run(job), Path(job["out_dir"]), world)
+    except UserError as error:
+        logger.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("the training failed")
+        sys.exit(1)
 
 
 def _log_to(file: str, world: World) -> None:

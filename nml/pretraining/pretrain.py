@@ -1,6 +1,5 @@
 """Train one encoder on a noisy corpus."""
 
-import shutil
 from pathlib import Path
 
 from nml.artifacts import read_json
@@ -29,8 +28,7 @@ def pretrain(run: Run, out_dir: Path, world: World = ALONE) -> None:
         "realised_noise_percent": noise["realised_percent"],
         "device": describe_device(world.size),
     }
-    # Asked to stop in here, the job would have neither its outputs nor its progress.
+    # This is sooner done than done again.
     with undisturbed():
         write_log(out_dir, log)
         write_encoder(model, run.label, run.recipe, len(run.corpus.class_names), facts, out_dir)
-        shutil.rmtree(run.progress_dir, ignore_errors=True)

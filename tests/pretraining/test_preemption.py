@@ -11,19 +11,15 @@ import pytest
 import torch
 from torch.utils.data import IterableDataset
 
-from nml.preemption import EXIT_CODE, Preempted, deferred, stoppable
-from nml.pretraining import engine, launch
+from nml.preemption import EXIT_CODE, SIGNALS, Preempted, deferred, stoppable
+from nml.pretraining import engine
 from nml.pretraining.data import loaded
-from nml.pretraining.engine import Run, train
+from nml.pretraining.engine import train
+from nml.pretraining.resuming import checkpoints
+from nml.pretraining.run import Run
 from tests.interrupted import Moment, exit_code_of
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
@@ -77,7 +73,7 @@ def test_at_the_end_of_an_epoch_no_step_is_lost_or_taken_twice(run, calm, monkey
         patch.setattr(engine, function, getattr(engine, function))
         before(call, function, lambda: signal.raise_signal(signal.SIGTERM))
         train(run)
-    assert engine._checkpoints(run)[0].stem.startswith(saved)
+    assert checkpoints(run)[0].stem.startswith(saved)
     resumed, log = train(run)
     assert same(resumed.state_dict(), calm)
     assert [row["epoch"] for row in log] == [1, 2]
@@ -98,8 +94,9 @@ def load_through(moment: Moment, folder: Path) -> None:
         (folder / "numbers").write_text(str(len(numbers)))
 
 
-def test_what_loads_the_data_goes_on_until_the_state_is_saved(tmp_path):
-    assert exit_code_of(load_through, tmp_path) == EXIT_CODE
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_loads_the_data_goes_on_until_the_state_is_saved(tmp_path, number):
+    assert exit_code_of(load_through, tmp_path, number=number) == EXIT_CODE
     assert (tmp_path / "numbers").read_text() == "50"
 
 
@@ -131,7 +128,3 @@ def test_a_job_that_alone_is_asked_passes_it_on_and_waits_for_its_processes():
     job.send_signal(signal.SIGUSR1)
     assert job.communicate(timeout=60)[0] == "heard SIGTERM\nsaved\n"
     assert job.returncode == EXIT_CODE
-
-
-def test_torchrun_is_told_to_pass_both_signals_on():
-    assert {"SIGTERM", "SIGUSR1"} <= set(launch.TORCHRUN["TORCHELASTIC_SIGNALS_TO_HANDLE"].split(","))

@@ -1,15 +1,19 @@
-"""A finished run leaves the encoder, its log and what is known of it, and no progress file."""
+"""A finished run leaves the encoder, its log and what is known of it, and its last state, to write them again."""
 
 import csv
 import json
+import shutil
+
+import pytest
 
 from nml.artifacts import sha256_file
 from nml.devices import describe_device
+from nml.pretraining import engine
 from nml.pretraining.pretrain import pretrain
 from nml.pretraining.run import Run
 
 
-def test_a_finished_run_leaves_the_encoder_and_no_progress(corpus, noise_dirs, recipe, tmp_path):
+def test_a_finished_run_leaves_the_encoder_and_can_write_it_again(corpus, noise_dirs, recipe, tmp_path, monkeypatch):
     made = recipe("supervised", epochs=2)
     progress = tmp_path / "progress"
     run = Run("colours/x/symmetric-20/s0", corpus, noise_dirs["symmetric-20"], made, "x", 0, progress, "code")
@@ -23,4 +27,9 @@ def test_a_finished_run_leaves_the_encoder_and_no_progress(corpus, noise_dirs, r
     rows = list(csv.DictReader((tmp_path / "encoder/log.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[-1]["validation_accuracy"]) == meta["validation_accuracy"]
-    assert not progress.exists()
+    # As if Snakemake had deleted them, because the job was killed after it had written them.
+    written = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
+    shutil.rmtree(tmp_path / "encoder")
+    monkeypatch.setattr(engine, "train_step", lambda *_: pytest.fail("it trained again"))
+    pretrain(run, tmp_path / "encoder")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()} == written
