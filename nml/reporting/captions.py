@@ -42,7 +42,8 @@ TABLE_CAPTIONS = {
     "ranks": "Average rank of each tuning method over ID tasks, or OOD test domains, by its accuracy averaged over the "
     "trained encoders of a recipe and all seeds; 1 is best. Two methods differ if their ranks do by more than "
     "Nemenyi's critical difference (95 %). Friedman p: of no difference between any of them. Both take the tasks as "
-    "independent, which OOD domains are not.",
+    "independent, which OOD domains are not. Where a method lacks a cell, its encoder counts for no method on that "
+    "task; missing: the cells that the recipe lacks in the group.",
     "fractions": "Accuracy in percent, ± half of the 95 % confidence interval, against the percent of each task's "
     "training data that the method learned from: averages over tasks (ID) and test domains (OOD). The interval covers "
     "seeds and test samples. Empty where the configuration asks for one percent alone.",

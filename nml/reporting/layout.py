@@ -23,6 +23,8 @@ from nml.reporting.series import noise_series, sort_rows
 
 ABSENT = "-"
 LOST = "missing"
+DAGGER = "†"
+"""Marks what is over fewer cells than the matrix has."""
 FAILED_STATES = ("failed",)
 _RANKS_SHOWN = [2**power for power in range(12)]
 
@@ -104,16 +106,20 @@ def show_differences(differences: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Write ranks and the critical difference with two decimals."""
+    """Write ranks and the critical difference with two decimals; a dagger marks ranks over a part of the encoders."""
     table = ranks.assign(
         group=ranks["group"].str.upper(),
         method=ranks["method"].map(method_label),
-        rank=ranks["rank"].map("{:.2f}".format),
+        rank=[_rank_text(*row) for row in zip(ranks["rank"], ranks["missing"], strict=True)],
         critical_difference=[ABSENT if pd.isna(cd) else f"{cd:.2f}" for cd in ranks["critical_difference"]],
         friedman_p=[_p_text(p) for p in ranks["friedman_p"]],
     )
     titles = {"rank": "average rank", "critical_difference": "critical difference", "friedman_p": "Friedman p"}
     return _without_single_corpus(table).rename(columns=titles)
+
+
+def _rank_text(rank: float, missing: int) -> str:
+    return ABSENT if pd.isna(rank) else f"{rank:.2f}" + DAGGER * (missing > 0)
 
 
 def show_fractions(fractions: pd.DataFrame) -> pd.DataFrame:
@@ -372,7 +378,7 @@ def _interval(value: float, low: float, high: float, partial: bool) -> str:
     if pd.isna(value):
         return LOST
     half = max(value - low, high - value)
-    return f"{100 * value:.1f} ± {100 * half:.1f}" + ("†" if partial else "")
+    return f"{100 * value:.1f} ± {100 * half:.1f}" + DAGGER * bool(partial)
 
 
 def _difference_texts(rows: pd.DataFrame, group: str) -> dict[str, list[str]]:

@@ -87,7 +87,7 @@ def build_tables(
         "cells": cells,
         "averages": complete,
         "differences": count_missing_pairs(paired_differences(cells, covariances), lacking),
-        "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group", "method"]),
+        "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group"]),
         "fractions": fractions_table(complete),
         "ablations": ablations_table(cells, covariances, method_entries(cell_files)),
         "per_task": count_missing_sets(results_per_task(cells, sampling, covariances), lacking),

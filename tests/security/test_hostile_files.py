@@ -31,7 +31,7 @@ from nml.pretraining.encoder_files import write_encoder
 from nml.reporting.reading import read_cells
 from nml.tasks.readers.pcam import _stretches
 from nml.tasks.tables import read_mat
-from nml.tuning.whitebox import _read as read_progress
+from nml.tuning.whitebox.states import read_tensors as read_progress
 from tests.security import hostile
 
 RECIPE = Recipe(objective="supervised", architecture="resnet-mini", epochs=1, batch_size=8, learning_rate=0.1)
