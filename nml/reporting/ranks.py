@@ -17,7 +17,8 @@ def average_ranks(cells: pd.DataFrame) -> pd.DataFrame:
     r"""Rank the methods on each unit (task, or OOD test domain) by accuracy, and average the ranks (Demšar 2006).
 
     The accuracy of a method on a unit is its mean over the trained encoders of the recipe and all seeds; encoders that
-    lack a method on a unit are left out of it for all methods, and so are units that keep none. Two methods differ if their ranks do by more than Nemenyi's critical difference,
+    lack a method on a unit are left out of it for all methods, and so are units that keep none. Two methods differ if
+    their ranks do by more than Nemenyi's critical difference,
 
     .. math:: q_{0.95, k} \sqrt{k (k + 1) / 6 N},
 
