@@ -21,12 +21,13 @@ def in_processes(function: Callable[..., Any], jobs: list[tuple[Any, ...]], work
         yield from (function(*job) for job in jobs)
         return
     # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
+    before = set(active_children())
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
     try:
         for future in [pool.submit(_unless_asked, function, *job) for job in jobs]:
             yield future.result()
     except Preempted:
-        for process in active_children():
+        for process in set(active_children()) - before:
             process.terminate()
         raise
     finally:

@@ -22,8 +22,9 @@ TABLE_CAPTIONS = {
     "encoders. C5: the condition that speaks least for C1 or C2. In brackets the 95 % interval over test samples and "
     "seeds of these tasks; for C3 the jackknife's over encoders. Supported: the interval is on the side of the claim "
     "and p, corrected by Holm within the claim, is below 0.05; contradicted: so on the other side; undecided: neither, "
-    "or the matrix lacks what is named, of which nothing is supported. Claims about noise need two pre-training seeds. A claim is supported if all "
-    "its parts are, contradicted if one is; its numbers are those of the part that decides.",
+    "or the matrix lacks what is named, of which nothing is supported. Claims about noise need two pre-training seeds. "
+    "A claim is supported if all its parts are, contradicted if one is; its numbers are those of the part that "
+    "decides.",
     "cells": "What was run: the tasks, test sets, methods and tuning seeds of each encoder. The Parquet file holds all "
     "rows of all cells.",
     "averages": "Averages over tasks (ID) and over test domains (OOD) in percent, ± half of the 95 % confidence "
