@@ -89,7 +89,7 @@ def build_tables(
         "differences": count_missing_pairs(paired_differences(cells, covariances), lacking),
         "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group"]),
         "fractions": fractions_table(complete),
-        "ablations": ablations_table(cells, covariances, method_entries(cell_files)),
+        "ablations": ablations_table(cells, covariances, method_entries(cell_files), lacking["method"]),
         "per_task": count_missing_sets(results_per_task(cells, sampling, covariances), lacking),
         "published": compare_published(each, averages, pretraining),
         "spectra": spectra,
@@ -165,7 +165,7 @@ def main_table(averages: pd.DataFrame, lack: str = "") -> str:
     if "†" in text:
         lines.append("† fewer tasks than elsewhere in the group, or cells are missing: not comparable yet.")
     if lack:
-        lines.append(f"{lack} Which and why: nml status.")
+        lines.append(f"{lack} Which and why: matrix.md beside this table.")
     return "\n".join(lines)
 
 
@@ -190,7 +190,12 @@ def _fit(table: pd.DataFrame) -> str:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return a table of texts as Markdown."""
-    return _tabulate(table, "github")
+    return _tabulate(table.map(_in_markdown), "github")
+
+
+def _in_markdown(value: object) -> object:
+    """A bar would begin another column, and a line break another row; logs have both."""
+    return " ".join(value.replace("|", "\\|").split()) if isinstance(value, str) else value
 
 
 def _tabulate(table: pd.DataFrame, style: str) -> str:

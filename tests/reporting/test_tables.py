@@ -7,7 +7,7 @@ import pytest
 from nml.artifacts import write_text
 from nml.errors import UserError
 from nml.reporting.labels import TABLES
-from nml.reporting.tables import build_tables, main_table, read_table, write_table
+from nml.reporting.tables import as_markdown, build_tables, main_table, read_table, write_table
 
 from .frames import averages_of
 
@@ -148,3 +148,8 @@ def test_a_frame_that_cannot_be_shown_is_not_written(tmp_path):
     with pytest.raises(KeyError):
         write_table(pd.DataFrame({"wrong": [1]}), tmp_path / "averages", "")
     assert not list(tmp_path.iterdir())
+
+
+def test_log_text_breaks_no_markdown_table():
+    text = as_markdown(pd.DataFrame({"reason": ["expected int | str,\ngot None"]}))
+    assert len(text.splitlines()) == 3 and r"expected int \| str, got None" in text
