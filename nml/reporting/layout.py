@@ -167,7 +167,7 @@ def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
     """Pivot accuracy to one row per recipe, test set, method and noise kind, and one column per noise ratio."""
     rows = per_task[per_task["metric"] == HEADLINE_METRIC]
     rows = rows[rows["fraction"] == rows["fraction"].max()]
-    rows = rows.assign(text=[_spread(*pair) for pair in zip(rows["value"], rows["std"], strict=True)])
+    rows = rows.assign(text=[_spread(*row) for row in zip(rows["value"], rows["std"], rows["missing"], strict=True)])
     majority = rows["method"] == MAJORITY
     once = rows[majority].drop_duplicates(["recipe", "task", "test_set"])
     rows = _by_ratio(rows[~majority])
@@ -382,9 +382,9 @@ def _interval(value: float, low: float, high: float, partial: bool) -> str:
 
 
 def _difference_texts(rows: pd.DataFrame, group: str) -> dict[str, list[str]]:
-    numbers = zip(rows["difference"], rows["low"], rows["high"], strict=True)
+    numbers = zip(rows["difference"], rows["low"], rows["high"], rows["missing"], strict=True)
     return {
-        f"{group.upper()} difference": [_signed_interval(*row) for row in numbers],
+        f"{group.upper()} difference": [_signed_interval(*row) + DAGGER * (lacks > 0) for *row, lacks in numbers],
         f"{group.upper()} p": [_p_text(p) for p in rows["p_holm"]],
         f"{group.upper()} d": [ABSENT if pd.isna(d) else f"{d:+.1f}" for d in rows["effect"]],
         f"{group.upper()} improved": [
@@ -409,8 +409,8 @@ def _p_text(p: float) -> str:
     return ABSENT if pd.isna(p) else p_label(p).removeprefix("= ")
 
 
-def _spread(value: float, std: float) -> str:
-    return f"{100 * value:.1f}" + ("" if pd.isna(std) else f" ± {100 * std:.1f}")
+def _spread(value: float, std: float, missing: int) -> str:
+    return f"{100 * value:.1f}" + ("" if pd.isna(std) else f" ± {100 * std:.1f}") + DAGGER * (missing > 0)
 
 
 def _majority_once(rows: pd.DataFrame) -> pd.DataFrame:

@@ -65,8 +65,9 @@ def build_tables(
     """Write every table of `nml.reporting.labels.TABLES` to `out_dir`, and `main.txt`, the headline for a terminal.
 
     The predictions of `<method>.parquet` are read from `<method>.predictions.parquet` beside it. Of a matrix that is
-    not complete, `absent` are the cells that cannot be used, as `nml.reporting.matrix.matrix_table` takes them: every
-    average then says how many it lacks, and every caption that some do.
+    not complete, `absent` are the cells that cannot be used, as `nml.reporting.matrix.matrix_table` takes them:
+    averages, differences, ranks, fractions and results per task then say how many they lack, and every caption that
+    some do.
 
     Raises
     ------

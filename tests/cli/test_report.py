@@ -86,6 +86,7 @@ def test_a_half_finished_matrix_says_so_everywhere(half_finished: None, capsys: 
     assert "emoji-domains/majority.parquet lacks the columns corpus" in text
     assert not Path("results/tables").exists()
     every_average_names_what_it_lacks(Path("results/partial/tables"))
+    assert "marks what lacks" in text
 
 
 def every_average_names_what_it_lacks(tables: Path) -> None:
