@@ -191,7 +191,7 @@ def _inside(archive: Path, name: str, strip: str) -> str:
         or ":" in parts[0]
     ):
         raise _refusal(archive, name, "points outside the folder it would be unpacked in")
-    return "/".join(parts)
+    return "/".join(parts) + "/" * name.endswith("/")
 
 
 def _write(path: Path, content: "_Counted | None") -> None:
