@@ -118,7 +118,7 @@ class _Counted:
 def _unpack_into(archive: Path, folder: Path, allowance: _Allowance, strip: str = "") -> None:
     with archive.open("rb") as raw:
         for name, content in _members(archive, raw):
-            inside = _inside(archive, name)
+            inside = _inside(archive, name, strip)
             if not _is_of_macos(inside):
                 place = folder / (inside.removeprefix(f"{strip}/") if strip else inside)
                 _write(place, content and allowance.counted(content))
@@ -179,12 +179,19 @@ def _single(archive: Path, raw: IO[bytes]) -> Iterator[Member]:
         yield archive.name.removesuffix(".gz"), content
 
 
-def _inside(archive: Path, name: str) -> str:
-    parts = name.removesuffix("/").split("/")
-    # An empty part makes a name absolute where what stands before it is stripped.
-    if "" in parts or "\\" in name or "\0" in name or ".." in parts or ":" in parts[0]:
+def _inside(archive: Path, name: str, strip: str) -> str:
+    """Return a member's name without empty parts; refuse one that is absolute, also where `strip` is taken away."""
+    parts = [part for place, part in enumerate(name.split("/")) if part or place == 0]
+    if (
+        name.removeprefix(f"{strip}/").startswith("/")
+        or name.startswith("/")
+        or "\\" in name
+        or "\0" in name
+        or ".." in parts
+        or ":" in parts[0]
+    ):
         raise _refusal(archive, name, "points outside the folder it would be unpacked in")
-    return name
+    return "/".join(parts) + "/" * name.endswith("/")
 
 
 def _write(path: Path, content: "_Counted | None") -> None:

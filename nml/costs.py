@@ -25,6 +25,7 @@ from nml.preemption import Preempted, undisturbed
 SUFFIX = ".cost.jsonl"
 _MIB = 2**20
 _IMPORTED = time.monotonic()
+_LAST_WORDS_SECONDS = 5
 
 
 @dataclass
@@ -219,6 +220,18 @@ def _tries(file: Path) -> list[Try]:
         return [Try(**{name: value for name, value in entry.items() if name in known}) for entry in entries]
     except (FileNotFoundError, ValueError, AttributeError):
         return []
+
+
+def last_outcome(log: Path) -> str:
+    """Return how the try of a job ended that wrote a log: the `outcome` of its entry, or an empty text if it has none.
+
+    A try that was killed has none; its log is newer than the entries of earlier ones.
+    """
+    file = log.with_suffix(SUFFIX)
+    tries = _tries(file)
+    # The last words of a job that is asked to stop come after its entry.
+    written_later = bool(tries) and os.stat(log).st_mtime > os.stat(file).st_mtime + _LAST_WORDS_SECONDS
+    return tries[-1].outcome if tries and not written_later else ""
 
 
 def job_costs(results: Path = Path("results"), whole: bool = False) -> Iterator[JobCost]:

@@ -22,6 +22,7 @@ def in_processes(function: Callable[..., Any], jobs: list[tuple[Any, ...]], work
         yield from (function(*job) for job in jobs)
         return
     # Spawned, not forked: a fork copies the locks of threads, and Arrow has threads.
+    before = set(active_children())
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
     try:
         for future in [pool.submit(_unless_asked, function, *job) for job in jobs]:
@@ -29,7 +30,7 @@ def in_processes(function: Callable[..., Any], jobs: list[tuple[Any, ...]], work
     except BaseException:
         # The signal may have come in the block that uses what is yielded, which then closes this generator.
         if asked():
-            for process in active_children():
+            for process in set(active_children()) - before:
                 process.terminate()
         raise
     finally:

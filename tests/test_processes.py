@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
 import pytest
 
+from nml.preemption import Preempted
 from nml.processes import in_processes
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +38,21 @@ def test_results_come_in_the_order_of_the_jobs(workers: int) -> None:
 def test_an_error_of_a_job_is_raised_as_it_is(workers: int) -> None:
     with pytest.raises(ZeroDivisionError):
         list(in_processes(divmod, [(1, 1), (1, 0)], workers))
+
+
+def be_asked_to_stop() -> None:
+    raise Preempted
+
+
+def test_being_asked_to_stop_ends_no_other_child() -> None:
+    other = get_context("spawn").Process(target=time.sleep, args=(600,))
+    other.start()
+    with pytest.raises(Preempted):
+        list(in_processes(be_asked_to_stop, [(), ()], 2))
+    other.join(0.2)
+    assert other.is_alive()
+    other.kill()
+    other.join()
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nml.errors import UserError
 from nml.grid import Encoder, cell_path
-from nml.reporting.reading import CELL_COLUMNS, PREDICTIONS_SUFFIX, SCHEMA_VERSION
+from nml.reporting.ablations import method_entries
+from nml.reporting.costs import run_facts
+from nml.reporting.reading import CELL_COLUMNS, PREDICTIONS_SUFFIX, SCHEMA_VERSION, SPECTRUM_COLUMNS
 
 _PREDICTIONS_COLUMNS = ["test_set", "fraction", "seed", "key", "label", "prediction"]
 
@@ -73,16 +76,34 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 
 def problem_of(path: Path) -> str:
-    """Return why a cell cannot be used, naming the file, or an empty text: its rows and its predictions are checked."""
+    """Return why a cell cannot be used, naming the file, or an empty text: rows, predictions and metadata are read."""
     expected = {path: CELL_COLUMNS, path.with_suffix(PREDICTIONS_SUFFIX): _PREDICTIONS_COLUMNS}
-    return next(filter(None, (_problem(file, columns) for file, columns in expected.items())), "")
+    problems = (_problem(file, columns) for file, columns in expected.items())
+    return next(filter(None, problems), "") or _problem_of_metadata(path)
+
+
+def problem_of_spectrum(path: Path) -> str:
+    """Return why a spectrum cannot be used, naming the file, or an empty text."""
+    return _problem(path, [*SPECTRUM_COLUMNS, "singular_values"])
+
+
+def _problem_of_metadata(cell: Path) -> str:
+    try:
+        method_entries([cell])
+        run_facts(cell)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _problem(file: Path, columns: list[str]) -> str:
+    """Read all of a file: damage in its middle does not show at its ends."""
     try:
-        schema = pq.read_schema(file)
-    except (OSError, ValueError) as error:
-        return f"{file} cannot be read ({error}): delete it and rerun"
+        with pq.ParquetFile(file) as opened:
+            schema = opened.schema_arrow
+            opened.read([name for name in columns if name in schema.names])
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return f"{file} cannot be read ({str(error).partition(chr(10))[0]}): delete it and rerun"
     version = (schema.metadata or {}).get(b"nml_schema", b"1").decode()
     if version != str(SCHEMA_VERSION):
         return f"{file} has version {version} of the schema, and this nml reads version {SCHEMA_VERSION}"

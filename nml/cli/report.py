@@ -1,11 +1,11 @@
 """`nml report`: tables, figures and page of the cells that are there, whether the matrix is complete or not."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from nml.cli.cells import problem_of
+from nml.cli.cells import problem_of, problem_of_spectrum
 from nml.cli.jobs import Job, jobs_of
 from nml.cli.states import DONE, FAILED, MISSING, STALE, State, cell_states, state_of
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
@@ -13,6 +13,7 @@ from nml.config.load import load_config
 from nml.config.schema import Config
 from nml.errors import UserError
 from nml.grid import encoder_dir, spectrum_path
+from nml.reporting.encoders import learning_table
 from nml.reporting.figures import draw_figures
 from nml.reporting.markdown import write_markdown
 from nml.reporting.report import write_report
@@ -32,7 +33,9 @@ def run(options: argparse.Namespace) -> None:
     out = Path(options.out)
     spectra = [str(spectrum_path(e, task)) for e in encoders_of(config) for task in config.tasks]
     metas = [Path(encoder_dir(encoder), "meta.json") for encoder in encoders_of(config)]
-    build_tables(present, _there(spectra), _there(metas), out / "tables", absent)
+    spectra, problems = _sorted_out(spectra, problem_of_spectrum)
+    metas, more = _sorted_out(metas, _problem_of_encoder)
+    build_tables(present, spectra, metas, out / "tables", absent)
     draw_figures(out / "tables", out / "figures")
     write_report(
         out / "tables", out / "figures", out / "report/index.html", config.name, *map(_there, _pictures(config))
@@ -41,6 +44,8 @@ def run(options: argparse.Namespace) -> None:
         command = f"nml report --config {options.config} --markdown {options.markdown}"
         write_markdown(out / "tables", out / "figures", options.markdown, config.name, command)
     print((out / "tables/main.txt").read_text(encoding="utf-8"))
+    if problems := problems + more:
+        print(f"{len(problems)} spectra or descriptions of encoders are left out, first of all: {problems[0]}")
     if stale := [state for state in states if state["state"] == DONE and state["reason"]]:
         print(f"{len(stale)} cells are older than their encoder, first of all {stale[0]['path']}; they are used.")
     print(f"{len(present)} of {len(states)} cells: {out}/report/index.html")
@@ -57,17 +62,36 @@ def usable_cells(jobs: list[Job]) -> Iterable[dict[str, Any]]:
 
 
 def _failed_encoders(jobs: list[Job]) -> dict[str, State]:
-    """Return the state of each trained encoder whose job failed, by its address."""
-    found = {job.name: state_of(job, job.outputs[0]) for job in jobs if job.rule == "pretrain"}
-    return {address: state for address, state in found.items() if state.state == FAILED}
+    """Return the state of each encoder whose job failed, by its address."""
+    states = (state_of(job, job.outputs[0]) for job in jobs if job.rule in ("pretrain", "initialise_encoder"))
+    return {_address(state.path): state for state in states if state.state == FAILED}
+
+
+def _address(path: str) -> str:
+    """Return the encoder that a file `results/<kind>/<encoder>/...` is of."""
+    return "/".join(Path(path).parts[2:6])
 
 
 def _blamed(row: dict[str, Any], failed: dict[str, State]) -> dict[str, Any]:
     """Say of a cell that is missing that its encoder failed, if it did."""
-    state = failed.get("/".join(Path(row["path"]).parts[2:6]))
+    state = failed.get(_address(row["path"]))
     if row["state"] != MISSING or state is None:
         return row
     return row | {"state": FAILED, "reason": f"its encoder failed: {state.reason}", "log": state.log}
+
+
+def _sorted_out(files: Iterable[str | Path], problem: Callable[[Path], str]) -> tuple[list[Path], list[str]]:
+    """Return the files that are there and can be used, and what is wrong with the others that are there."""
+    found = {file: problem(file) for file in _there(files)}
+    return [file for file, what in found.items() if not what], list(filter(None, found.values()))
+
+
+def _problem_of_encoder(meta: Path) -> str:
+    try:
+        learning_table([meta])
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _there(files: Iterable[str | Path]) -> list[Path]:

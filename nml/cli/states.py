@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from nml.cli.jobs import Job
+from nml.costs import last_outcome
 
 DONE, MISSING, RUNNING, FAILED, STALE = "done", "missing", "running", "failed", "stale"
 STATES = (DONE, MISSING, RUNNING, FAILED, STALE)
 NOTHING: Mapping[str, float] = {}
 _MAGIC = b"PAR1"
+# What is said of outputs that are not there though their job did not fail, by how it ended.
+_ASKED_FOR_AGAIN = {"done": "", "preempted": "asked to stop"}
 _MAKE_CELLS = ("tune", "tune_encoder")
 
 
@@ -35,7 +38,8 @@ def state_of(job: Job, output: str, inputs: Mapping[str, float] = NOTHING) -> St
     - `done`: it is there, whole, and no older than the inputs;
     - `stale`: it is there, but an input is newer. Snakemake decides: it also sees changed parameters and code, and
       leaves alone what an equal input was made again for;
-    - `failed`: it is there, but damaged; or it is not there, and its job left a log and is not at work;
+    - `failed`: it is there, but damaged; or it is not there, and its job left a log and is not at work, unless the job
+      ended well (the output was asked for later, or deleted) or was asked to stop;
     - `running`: its job holds its lock; `missing`: none of these.
     """
     log = job.log
@@ -48,9 +52,12 @@ def state_of(job: Job, output: str, inputs: Mapping[str, float] = NOTHING) -> St
         return State(output, STALE, f"{newer} is newer", shown) if newer else State(output, DONE, "", shown)
     if is_running(log):
         return State(output, RUNNING, "", shown)
-    if shown:
-        return State(output, FAILED, last_line(log), shown)
-    return State(output, MISSING, "", "")
+    if not shown:
+        return State(output, MISSING, "", "")
+    outcome = last_outcome(log)
+    if outcome in _ASKED_FOR_AGAIN:
+        return State(output, MISSING, _ASKED_FOR_AGAIN[outcome], shown)
+    return State(output, FAILED, last_line(log), shown)
 
 
 def damage(path: str) -> str:

@@ -35,8 +35,12 @@ def run(options: argparse.Namespace) -> None:
     out.print(_matrix(config, cells))
     out.print(_legend(config, cells))
     out.print(_counts(cells))
-    if troubled := [state for state in (*others, *cells) if state.state in (FAILED, STALE, RUNNING)]:
+    if troubled := [state for state in (*others, *cells) if _needs_attention(state)]:
         out.print(_troubles(troubled))
+
+
+def _needs_attention(state: State) -> bool:
+    return state.state in (FAILED, STALE, RUNNING) or bool(state.reason)
 
 
 def missing_cells(config: Config) -> list[str]:

@@ -1,7 +1,7 @@
 """Variants of a tuning method beside the method itself: what each change of its hyper-parameters does."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,12 +39,15 @@ def method_entries(cell_files: Sequence[str | Path]) -> dict[str, Entry]:
     return {name: _entry(name, path) for name, path in sorted(one_of_each.items())}
 
 
-def ablations_table(cells: pd.DataFrame, covariances: Covariances, entries: Mapping[str, Entry]) -> pd.DataFrame:
+def ablations_table(
+    cells: pd.DataFrame, covariances: Covariances, entries: Mapping[str, Entry], absent: Iterable[str] = ()
+) -> pd.DataFrame:
     """Compare each variant with the entry that bears the method's own name, or else with the method's first variant.
 
     Accuracy with all of the training data, over the trained encoders of a recipe, each noise alike; pairs share
     encoder, test samples and seed, as in `nml.reporting.contrasts.estimate`. `p_holm` is corrected by Holm (1979)
-    within a recipe, a group and a method.
+    within a recipe, a group and a method. The variants of a method whose own entry is one of `absent`, entries of which
+    cells are absent, and has no cells at all are not compared: what they are compared with would change once it has.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def ablations_table(cells: pd.DataFrame, covariances: Covariances, entries: Mapp
     """
     rows = comparable(cells[cells["metric"] == HEADLINE_METRIC])
     rows = rows[rows["fraction"] == rows["fraction"].max()]
-    parts = [_compared(rows, covariances, *pair, entries) for pair in _pairs(entries)]
+    parts = [_compared(rows, covariances, *pair, entries) for pair in _pairs(entries, set(absent))]
     parts = [part for part in parts if len(part)]
     if not parts:
         return no_rows(COLUMNS).astype(dict.fromkeys(("method", "variant", "changed"), "str"))
@@ -62,13 +65,16 @@ def ablations_table(cells: pd.DataFrame, covariances: Covariances, entries: Mapp
     return table[COLUMNS].sort_values([*_KEY, "method", "variant"], ignore_index=True)
 
 
-def _pairs(entries: Mapping[str, Entry]) -> list[tuple[str, str]]:
-    """Return each variant with what it is compared with."""
+def _pairs(entries: Mapping[str, Entry], absent: Set[str]) -> list[tuple[str, str]]:
+    """Return each variant with what it is compared with, but none of a method whose own entry has no cells yet."""
     methods: dict[str, list[str]] = {}
     for name, entry in entries.items():
-        methods.setdefault(entry.method, []).append(name)
+        if entry.method in entries or entry.method not in absent:
+            methods.setdefault(entry.method, []).append(name)
     baselines = {method: method if method in names else names[0] for method, names in methods.items()}
-    return [(name, baselines[entry.method]) for name, entry in entries.items() if name != baselines[entry.method]]
+    return [
+        (name, baselines[method]) for method, names in methods.items() for name in names if name != baselines[method]
+    ]
 
 
 def _compared(
@@ -86,6 +92,6 @@ def _compared(
 def _entry(name: str, path: Path) -> Entry:
     try:
         meta = read_json(path) if path.is_file() else {}
-        return Entry(meta.get("method") or name, meta.get("hyperparameters") or {})
-    except (ValueError, AttributeError) as error:
+        return Entry(meta.get("method") or name, dict(meta.get("hyperparameters") or {}))
+    except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no metadata of a cell ({error}). Delete it and its cell, and rerun.") from error

@@ -22,8 +22,9 @@ TABLE_CAPTIONS = {
     "encoders. C5: the condition that speaks least for C1 or C2. In brackets the 95 % interval over test samples and "
     "seeds of these tasks; for C3 the jackknife's over encoders. Supported: the interval is on the side of the claim "
     "and p, corrected by Holm within the claim, is below 0.05; contradicted: so on the other side; undecided: neither, "
-    "or the matrix lacks what is named. Claims about noise need two pre-training seeds. A claim is supported if all "
-    "its parts are, contradicted if one is; its numbers are those of the part that decides.",
+    "or the matrix lacks what is named, of which nothing is supported. Claims about noise need two pre-training seeds. "
+    "A claim is supported if all its parts are, contradicted if one is; its numbers are those of the part that "
+    "decides.",
     "cells": "What was run: the tasks, test sets, methods and tuning seeds of each encoder. The Parquet file holds all "
     "rows of all cells.",
     "averages": "Averages over tasks (ID) and over test domains (OOD) in percent, ± half of the 95 % confidence "
@@ -42,7 +43,8 @@ TABLE_CAPTIONS = {
     "ranks": "Average rank of each tuning method over ID tasks, or OOD test domains, by its accuracy averaged over the "
     "trained encoders of a recipe and all seeds; 1 is best. Two methods differ if their ranks do by more than "
     "Nemenyi's critical difference (95 %). Friedman p: of no difference between any of them. Both take the tasks as "
-    "independent, which OOD domains are not.",
+    "independent, which OOD domains are not. Where a method lacks a cell, its encoder counts for no method on that "
+    "task; missing: the cells that the recipe lacks in the group.",
     "fractions": "Accuracy in percent, ± half of the 95 % confidence interval, against the percent of each task's "
     "training data that the method learned from: averages over tasks (ID) and test domains (OOD). The interval covers "
     "seeds and test samples. Empty where the configuration asks for one percent alone.",

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from nml.grid import UNTRAINED
+from nml.grid import CLEAN, UNTRAINED
 from nml.reporting.associations import PAIRS, within_task_spearman
 from nml.reporting.contrasts import against_clean, against_method, cells_behind, comparable, estimate
 from nml.reporting.differences import holm
-from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC, method_label
+from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC, MAJORITY, method_label
 from nml.reporting.reading import CELL_NAME
 from nml.reporting.sampling import Covariances
 
@@ -19,6 +19,8 @@ SLIGHT_PERCENT = 10
 """The highest noise ratio that the papers call slight."""
 SIGNIFICANT = 0.05
 _FEWEST_SEEDS = 2
+_GROUP_OF = {"C1": "id", "C2": "ood"}
+_RELEASED = "released"
 _FAMILY = ["corpus", "recipe", "noise_kind"]
 _BLACK_BOX = (("nmtune", "lp"), ("nmtune", "mlp"))
 _EFFICIENT = (("ft-nmtune", "ft"), ("lora-nmtune", "lora"))
@@ -78,7 +80,8 @@ def claims_table(
     about several conditions at once ("any noise", "whatever the corpus") is decided by the one that speaks least for
     it: supported only if every one of them is; contradicted if one is, with its p multiplied by their number. Claims
     about noise need two pre-training seeds at least. Where the matrix lacks what a part needs it is undecided, with 0
-    cells, and `missing` says what.
+    cells, and `missing` says what. Where cells of a part are absent, it is never supported, for those might speak
+    against it; it may be contradicted.
 
     **The verdict of a claim.** Contradicted if a part is, supported if all parts are, else undecided; its numbers are
     those of the part that decides.
@@ -106,22 +109,44 @@ def claims_table(
     trained = pretraining.dropna(subset=["objective"]).drop_duplicates(["corpus", "recipe"])
     models = trained.set_index(["corpus", "recipe"])[["architecture", "objective"]]
     rows = comparable(rows).join(models, on=["corpus", "recipe"])
-    lost = pd.DataFrame(columns=[*CELL_NAME, "group"]) if absent is None else absent
+    lost = _lost(pd.DataFrame(columns=[*CELL_NAME, "group"]) if absent is None else absent)
     noise, nmtune = _about_noise(rows, covariances, lost), _about_nmtune(rows, covariances, lost)
-    table = [*noise, *_about_spectra(points), *nmtune, *_about_aspects(rows, covariances, lost)]
+    table = [*noise, *_about_spectra(points, rows, lost), *nmtune, *_about_aspects(rows, covariances, lost)]
     frame = pd.DataFrame(table).sort_values("claim", kind="stable", ignore_index=True)
     return _judged(frame)
 
 
+def _lost(absent: pd.DataFrame) -> pd.DataFrame:
+    """Return the absent cells that a claim may be about: without both controls, as `comparable` has the others."""
+    controls = (absent["noise_kind"] == UNTRAINED) | (absent["method"] == MAJORITY)
+    return absent[~controls].astype({"noise_percent": "float64"})
+
+
 def _about_noise(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    pairs = against_clean(rows[rows["method"] == "lp"])
-    slight = pairs[(pairs["group"] == "id") & (pairs["noise_percent"] <= SLIGHT_PERCENT)]
-    hurt = pairs[pairs["group"] == "ood"]
-    for claim, part, chosen in (("C1", "ID", slight), ("C2", "OOD", hurt)):
-        lack = _lack_of_noise(rows, chosen, part, lost)
-        yield _row(claim, "part", part, _noise_found(claim, chosen, covariances), lack)
-        for family, own in chosen.groupby(_FAMILY):
+    for claim, group in _GROUP_OF.items():
+        part, chosen, gone = group.upper(), *(_of_noise_claim(_probes(frame), claim) for frame in (rows, lost))
+        pairs = against_clean(chosen)
+        lack = _absent_cells(chosen, gone) if len(pairs) else _lack_of_noise(part)
+        yield _row(claim, "part", part, _noise_found(claim, pairs, covariances), lack)
+        for family, own in pairs.groupby(_FAMILY):
+            lack = _absent_cells(*(_of_family(frame, *family) for frame in (chosen, gone)))
             yield _row(claim, "family", "/".join(family), _noise_found(claim, own, covariances), lack)
+
+
+def _probes(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["method"] == "lp"]
+
+
+def _of_noise_claim(rows: pd.DataFrame, claim: str) -> pd.DataFrame:
+    """Return the rows, clean ones too, that C1 or C2 is about."""
+    chosen = rows[(rows["group"] == _GROUP_OF[claim]) & (rows["noise_kind"] != _RELEASED)]
+    return chosen[chosen["noise_percent"] <= SLIGHT_PERCENT] if claim == "C1" else chosen
+
+
+def _of_family(rows: pd.DataFrame, corpus: str, recipe: str, noise_kind: str) -> pd.DataFrame:
+    """Return the rows of a family, and the clean ones that it is compared with."""
+    kinds = rows["noise_kind"].isin([noise_kind, CLEAN])
+    return rows[(rows["corpus"] == corpus) & (rows["recipe"] == recipe) & kinds]
 
 
 def _noise_found(claim: str, pairs: pd.DataFrame, covariances: Covariances) -> Found:
@@ -132,16 +157,19 @@ def _noise_found(claim: str, pairs: pd.DataFrame, covariances: Covariances) -> F
     return _weakest(_difference(pairs, ["noise_percent"], covariances, _FAMILY), -1)
 
 
-def _about_spectra(points: pd.DataFrame) -> Iterable[dict[str, Any]]:
+def _about_spectra(points: pd.DataFrame, rows: pd.DataFrame, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
     for (group, quantity), sign in zip(PAIRS, (1, _SIGN_OF_LSVR), strict=True):
-        chosen = points[points["group"] == group]
+        chosen, there, gone = (frame[frame["group"] == group] for frame in (points, _probes(rows), _probes(lost)))
         part = f"{quantity.upper()}, {group.upper()}"
-        families = {"/".join(name): _associated(own, quantity, sign) for name, own in chosen.groupby(_FAMILY[:2])}
+        families = {name: _associated(own, quantity, sign) for name, own in chosen.groupby(_FAMILY[:2])}
         together = _associated(chosen, quantity, sign)
-        lack = "" if together.cells else f"three encoders with linear probing on the same {group.upper()} test sets"
+        none = f"three encoders with linear probing on the same {group.upper()} test sets"
+        lack = _absent_cells(there, gone) if together.cells else none
         yield _row("C3", "part", part, _one_sign(together, list(families.values())), lack, "Spearman")
-        for name, found in families.items():
-            yield _row("C3", "family", f"{part}: {name}", found, lack, "Spearman")
+        for (corpus, recipe), found in families.items():
+            own = [frame[(frame["corpus"] == corpus) & (frame["recipe"] == recipe)] for frame in (there, gone)]
+            lack = _absent_cells(*own) if found.cells else none
+            yield _row("C3", "family", f"{part}: {corpus}/{recipe}", found, lack, "Spearman")
 
 
 def _associated(points: pd.DataFrame, quantity: str, sign: int) -> Found:
@@ -165,22 +193,23 @@ def _one_sign(together: Found, families: list[Found]) -> Found:
 
 
 def _about_nmtune(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    noisy = rows[(rows["noise_percent"] > 0) | (rows["noise_kind"] == "released")]
+    noisy, gone = (frame[(frame["noise_percent"] > 0) | (frame["noise_kind"] == _RELEASED)] for frame in (rows, lost))
     for (method, baseline), group in product([*_BLACK_BOX, *_EFFICIENT], HEADLINE_GROUPS):
         pairs = against_method(noisy[noisy["group"] == group], method, baseline)
         levels = [*_FAMILY, "noise_percent"]
         found = _weakest(_difference(pairs.assign(everything=""), ["everything"], covariances, levels), 1)
         form = "black-box" if (method, baseline) in _BLACK_BOX else "parameter-efficient"
         part = f"{form}, {group.upper()}: {method_label(method)} minus {method_label(baseline)}"
-        lack = _lack(noisy, {method, baseline}, group, found.cells, lost)
+        own = [frame[frame["method"].isin([method, baseline]) & (frame["group"] == group)] for frame in (noisy, gone)]
+        lack = _absent_cells(*own) if found.cells else _lack_of_methods(noisy, {method, baseline}, group)
         yield _row("C4", "part", part, found, lack)
 
 
 def _about_aspects(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    for (name, column), (claim, group) in product(_ASPECTS.items(), (("C1", "id"), ("C2", "ood"))):
-        chosen = rows if column == "method" else rows[rows["method"] == "lp"]
-        pairs = against_clean(chosen[chosen["group"] == group].dropna(subset=[column]))
-        pairs = pairs[pairs["noise_percent"] <= SLIGHT_PERCENT] if claim == "C1" else pairs
+    for (name, column), claim in product(_ASPECTS.items(), _GROUP_OF):
+        frames = (rows, lost) if column == "method" else (_probes(rows), _probes(lost))
+        chosen, gone = (_of_noise_claim(frame, claim) for frame in frames)
+        pairs = against_clean(chosen.dropna(subset=[column]))
         values = sorted(set(pairs[column])) if len(pairs) else []
         part = f"{claim} for all {name} ({', '.join(map(str, values)) or 'none'})"
         if len(values) < 2:
@@ -189,7 +218,7 @@ def _about_aspects(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFr
         levels = [*_FAMILY, "noise_percent"] if claim == "C1" else _FAMILY
         key = [column] if claim == "C1" else [column, "noise_percent"]
         found = _weakest(_difference(pairs, key, covariances, levels), 1 if claim == "C1" else -1)
-        yield _row("C5", "part", part, found, _absent_cells(chosen, group, lost))
+        yield _row("C5", "part", part, found, _absent_cells(chosen, gone))
 
 
 def _difference(
@@ -231,6 +260,8 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """Correct p, decide each row, and put the row of the claim itself before its parts."""
     table["p_holm"] = table.groupby(["claim", "level"])["p"].transform(holm)
     clear = table["side"].where(table["p_holm"] < SIGNIFICANT, 0)
+    # The claim is about all of its cells, and those that are absent may be the ones that speak against it.
+    clear = clear.where((clear <= 0) | (table["missing"] == ""), 0)
     table["verdict"] = clear.map({1: SUPPORTED, -1: CONTRADICTED, 0: UNDECIDED})
     rows = []
     for claim in CLAIMS:
@@ -250,26 +281,23 @@ def _deciding(parts: pd.DataFrame) -> dict[str, Any]:
     return chosen | {"level": "claim", "missing": "; ".join(absent)}
 
 
-def _lack_of_noise(rows: pd.DataFrame, pairs: pd.DataFrame, part: str, lost: pd.DataFrame) -> str:
-    if len(pairs):
-        return _absent_cells(rows[rows["method"] == "lp"], part.lower(), lost)
+def _lack_of_noise(part: str) -> str:
     slight = f" up to {SLIGHT_PERCENT} %" if part == "ID" else ""
     return f"linear probing on {part} tasks with a clean encoder and one with noise{slight} of the same recipe and seed"
 
 
-def _lack(rows: pd.DataFrame, methods: set[str], group: str, cells: int, lost: pd.DataFrame) -> str:
-    if cells:
-        noisy = lost[lost["noise_percent"].astype(float) > 0]
-        return _absent_cells(rows[rows["method"].isin(methods)], group, noisy)
+def _lack_of_methods(rows: pd.DataFrame, methods: set[str], group: str) -> str:
     absent = sorted(methods - set(rows["method"]))
     where = "" if absent else f" on the same {group.upper()} tasks and noisy encoders"
     return f"cells of {' and '.join(absent or sorted(methods))}{where}"
 
 
-def _absent_cells(rows: pd.DataFrame, group: str, lost: pd.DataFrame) -> str:
-    """Say how many cells the matrix lacks; where less is known of it, the product of encoders, tasks and methods."""
-    there = rows[rows["group"] == group].drop_duplicates(CELL_NAME)
-    encoders = len(there.drop_duplicates(CELL_NAME[:5]))
-    wanted = (lost["group"] == group) & lost["method"].isin(there["method"]) & (lost["noise_kind"] != UNTRAINED)
-    absent = max(encoders * there["task"].nunique() * there["method"].nunique() - len(there), int(wanted.sum()))
+def _absent_cells(rows: pd.DataFrame, lost: pd.DataFrame) -> str:
+    """Say how many cells the matrix lacks; where less is known of it, the product of encoders, tasks and methods.
+
+    Of the rows that are there and of the lost cells the same were chosen, of one group.
+    """
+    there = rows.drop_duplicates(CELL_NAME)
+    product_of_all = len(there.drop_duplicates(CELL_NAME[:5])) * there["task"].nunique() * there["method"].nunique()
+    absent = max(product_of_all - len(there), len(lost.drop_duplicates(CELL_NAME)))
     return f"{absent} of {absent + len(there)} cells" if absent else ""

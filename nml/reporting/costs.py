@@ -39,7 +39,7 @@ def run_times(cell_files: Sequence[str | Path]) -> pd.DataFrame:
     UserError
         A metadata file is there, but cannot be read.
     """
-    rows = pd.DataFrame([_facts(file) for file in map(Path, cell_files)])
+    rows = pd.DataFrame([run_facts(file) for file in map(Path, cell_files)])
     groups = rows.groupby(["corpus", "recipe", "method"])
     table = groups.agg(
         cells=("seconds", "size"),
@@ -52,7 +52,8 @@ def run_times(cell_files: Sequence[str | Path]) -> pd.DataFrame:
     return table.reset_index()[COLUMNS]
 
 
-def _facts(cell: Path) -> dict[str, object]:
+def run_facts(cell: Path) -> dict[str, object]:
+    """Return what one cell took, and whose it is; raise `UserError` if its metadata is there, but cannot be read."""
     path = cell.with_suffix(".meta.json")
     try:
         meta = read_json(path) if path.is_file() else {}

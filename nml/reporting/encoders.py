@@ -29,7 +29,7 @@ def pretraining_table(metas: Sequence[str | Path]) -> pd.DataFrame:
     Parameters
     ----------
     metas
-        `results/encoders/<address>/meta.json`, one for each encoder.
+        `results/encoders/<address>/meta.json`, one for each encoder that is here: cells may come from another machine.
 
     Returns
     -------
@@ -39,10 +39,10 @@ def pretraining_table(metas: Sequence[str | Path]) -> pd.DataFrame:
     Raises
     ------
     UserError
-        No files, a missing or unreadable file, a missing field, or an address that is none.
+        A missing or unreadable file, a missing field, or an address that is none.
     """
     if not metas:
-        raise UserError("There are no encoders to report on: the list of meta.json files is empty.")
+        return no_rows([*ENCODER, "address", *FIELDS]).astype({"address": "str", **FIELDS})
     frame = pd.DataFrame([_row(path) for path in sorted(map(str, metas))])
     frame = frame.astype({**FIELDS, "noise_percent": "float64", "pretrain_seed": "int64"})
     return frame.sort_values(ENCODER, ignore_index=True)

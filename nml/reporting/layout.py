@@ -23,6 +23,8 @@ from nml.reporting.series import noise_series, sort_rows
 
 ABSENT = "-"
 LOST = "missing"
+DAGGER = "†"
+"""Marks what is over fewer cells than the matrix has."""
 FAILED_STATES = ("failed",)
 _RANKS_SHOWN = [2**power for power in range(12)]
 
@@ -104,16 +106,20 @@ def show_differences(differences: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Write ranks and the critical difference with two decimals."""
+    """Write ranks and the critical difference with two decimals; a dagger marks ranks over a part of the encoders."""
     table = ranks.assign(
         group=ranks["group"].str.upper(),
         method=ranks["method"].map(method_label),
-        rank=ranks["rank"].map("{:.2f}".format),
+        rank=[_rank_text(*row) for row in zip(ranks["rank"], ranks["missing"], strict=True)],
         critical_difference=[ABSENT if pd.isna(cd) else f"{cd:.2f}" for cd in ranks["critical_difference"]],
         friedman_p=[_p_text(p) for p in ranks["friedman_p"]],
     )
     titles = {"rank": "average rank", "critical_difference": "critical difference", "friedman_p": "Friedman p"}
     return _without_single_corpus(table).rename(columns=titles)
+
+
+def _rank_text(rank: float, missing: int) -> str:
+    return ABSENT if pd.isna(rank) else f"{rank:.2f}" + DAGGER * (missing > 0)
 
 
 def show_fractions(fractions: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +167,7 @@ def show_per_task(per_task: pd.DataFrame) -> pd.DataFrame:
     """Pivot accuracy to one row per recipe, test set, method and noise kind, and one column per noise ratio."""
     rows = per_task[per_task["metric"] == HEADLINE_METRIC]
     rows = rows[rows["fraction"] == rows["fraction"].max()]
-    rows = rows.assign(text=[_spread(*pair) for pair in zip(rows["value"], rows["std"], strict=True)])
+    rows = rows.assign(text=[_spread(*row) for row in zip(rows["value"], rows["std"], rows["missing"], strict=True)])
     majority = rows["method"] == MAJORITY
     once = rows[majority].drop_duplicates(["recipe", "task", "test_set"])
     rows = _by_ratio(rows[~majority])
@@ -372,13 +378,13 @@ def _interval(value: float, low: float, high: float, partial: bool) -> str:
     if pd.isna(value):
         return LOST
     half = max(value - low, high - value)
-    return f"{100 * value:.1f} ± {100 * half:.1f}" + ("†" if partial else "")
+    return f"{100 * value:.1f} ± {100 * half:.1f}" + DAGGER * bool(partial)
 
 
 def _difference_texts(rows: pd.DataFrame, group: str) -> dict[str, list[str]]:
-    numbers = zip(rows["difference"], rows["low"], rows["high"], strict=True)
+    numbers = zip(rows["difference"], rows["low"], rows["high"], rows["missing"], strict=True)
     return {
-        f"{group.upper()} difference": [_signed_interval(*row) for row in numbers],
+        f"{group.upper()} difference": [_signed_interval(*row) + DAGGER * (lacks > 0) for *row, lacks in numbers],
         f"{group.upper()} p": [_p_text(p) for p in rows["p_holm"]],
         f"{group.upper()} d": [ABSENT if pd.isna(d) else f"{d:+.1f}" for d in rows["effect"]],
         f"{group.upper()} improved": [
@@ -403,8 +409,8 @@ def _p_text(p: float) -> str:
     return ABSENT if pd.isna(p) else p_label(p).removeprefix("= ")
 
 
-def _spread(value: float, std: float) -> str:
-    return f"{100 * value:.1f}" + ("" if pd.isna(std) else f" ± {100 * std:.1f}")
+def _spread(value: float, std: float, missing: int) -> str:
+    return f"{100 * value:.1f}" + ("" if pd.isna(std) else f" ± {100 * std:.1f}") + DAGGER * (missing > 0)
 
 
 def _majority_once(rows: pd.DataFrame) -> pd.DataFrame:

@@ -11,11 +11,14 @@ from nml.reporting.style import COLUMN_WIDTH, PAGE_WIDTH
 def critical_difference(ranks: pd.DataFrame) -> Figure:
     """Draw the average rank of each method, and a bar over methods that do not differ: a row a recipe and group.
 
+    A recipe and group where no encoder has all methods on any unit have no ranks, and no panel.
+
     Parameters
     ----------
     ranks
         The table `ranks`.
     """
+    ranks = ranks.dropna(subset=["rank"])
     panels = list(ranks.groupby(["corpus", "recipe", "group"], sort=False))
     columns = min(2, max(len(panels), 1))
     rows = max(1, -(-len(panels) // columns))

@@ -9,14 +9,16 @@ from nml.reporting.contrasts import comparable
 from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC
 
 _KEY = ["corpus", "recipe", "group"]
+_TRAINED = ["noise_kind", "noise_percent", "pretrain_seed"]
 COLUMNS = [*_KEY, "method", "rank", "units", "critical_difference", "friedman_p"]
 
 
 def average_ranks(cells: pd.DataFrame) -> pd.DataFrame:
     r"""Rank the methods on each unit (task, or OOD test domain) by accuracy, and average the ranks (Demšar 2006).
 
-    The accuracy of a method on a unit is its mean over the trained encoders of the recipe and all seeds. Units that
-    lack a method are left out. Two methods differ if their ranks do by more than Nemenyi's critical difference,
+    The accuracy of a method on a unit is its mean over the trained encoders of the recipe and all seeds; encoders that
+    lack a method on a unit are left out of it for all methods, and so are units that keep none. Two methods differ if
+    their ranks do by more than Nemenyi's critical difference,
 
     .. math:: q_{0.95, k} \sqrt{k (k + 1) / 6 N},
 
@@ -29,13 +31,18 @@ def average_ranks(cells: pd.DataFrame) -> pd.DataFrame:
     """
     rows = comparable(cells[cells["metric"] == HEADLINE_METRIC])
     rows = rows[rows["fraction"] == rows["fraction"].max()]
-    means = rows.groupby([*_KEY, "unit", "method"])["value"].mean().unstack("method")
-    parts = [_ranks(part.dropna(axis=1, how="all").dropna(), key) for key, part in means.groupby(_KEY)]
+    means = rows.groupby([*_KEY, "unit", *_TRAINED, "method"])["value"].mean().unstack("method")
+    parts = [_ranks(_paired_means(part), key) for key, part in means.groupby(_KEY)]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
     order = table["group"].map({group: place for place, group in enumerate(HEADLINE_GROUPS)})
     return table.assign(order=order).sort_values(["corpus", "recipe", "order", "rank", "method"], ignore_index=True)[
         COLUMNS
     ]
+
+
+def _paired_means(part: pd.DataFrame) -> pd.DataFrame:
+    """Average the methods (columns) over the encoders that have them all, by unit: others would favour some."""
+    return part.dropna(axis=1, how="all").dropna().groupby("unit").mean()
 
 
 def _ranks(values: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:

@@ -65,8 +65,9 @@ def build_tables(
     """Write every table of `nml.reporting.labels.TABLES` to `out_dir`, and `main.txt`, the headline for a terminal.
 
     The predictions of `<method>.parquet` are read from `<method>.predictions.parquet` beside it. Of a matrix that is
-    not complete, `absent` are the cells that cannot be used, as `nml.reporting.matrix.matrix_table` takes them: every
-    average then says how many it lacks, and every caption that some do.
+    not complete, `absent` are the cells that cannot be used, as `nml.reporting.matrix.matrix_table` takes them:
+    averages, differences, ranks, fractions and results per task then say how many they lack, and every caption that
+    some do.
 
     Raises
     ------
@@ -87,9 +88,9 @@ def build_tables(
         "cells": cells,
         "averages": complete,
         "differences": count_missing_pairs(paired_differences(cells, covariances), lacking),
-        "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group", "method"]),
+        "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group"]),
         "fractions": fractions_table(complete),
-        "ablations": ablations_table(cells, covariances, method_entries(cell_files)),
+        "ablations": ablations_table(cells, covariances, method_entries(cell_files), lacking["method"]),
         "per_task": count_missing_sets(results_per_task(cells, sampling, covariances), lacking),
         "published": compare_published(each, averages, pretraining),
         "spectra": spectra,
@@ -165,7 +166,7 @@ def main_table(averages: pd.DataFrame, lack: str = "") -> str:
     if "†" in text:
         lines.append("† fewer tasks than elsewhere in the group, or cells are missing: not comparable yet.")
     if lack:
-        lines.append(f"{lack} Which and why: nml status.")
+        lines.append(f"{lack} Which and why: matrix.md beside this table.")
     return "\n".join(lines)
 
 
@@ -190,7 +191,12 @@ def _fit(table: pd.DataFrame) -> str:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return a table of texts as Markdown."""
-    return _tabulate(table, "github")
+    return _tabulate(table.map(_in_markdown), "github")
+
+
+def _in_markdown(value: object) -> object:
+    """A bar would begin another column, and a line break another row; logs have both."""
+    return " ".join(value.replace("|", "\\|").split()) if isinstance(value, str) else value
 
 
 def _tabulate(table: pd.DataFrame, style: str) -> str:

@@ -82,10 +82,11 @@ def test_a_half_finished_matrix_says_so_everywhere(half_finished: None, capsys: 
     assert len(captions) > 20 and all(note in caption for caption in captions)
     assert "tune: training diverged &lt;at once&gt;" in text
     assert f"results/logs/tune/{NOISY}/emoji-domains.log" in text
-    assert "emoji-domains/lp.parquet cannot be read" in text or "truncated" in text
+    assert "the file is truncated, or no Parquet: delete it and rerun" in text
     assert "emoji-domains/majority.parquet lacks the columns corpus" in text
     assert not Path("results/tables").exists()
     every_average_names_what_it_lacks(Path("results/partial/tables"))
+    assert "marks what lacks" in text
 
 
 def every_average_names_what_it_lacks(tables: Path) -> None:
@@ -102,11 +103,7 @@ def every_average_names_what_it_lacks(tables: Path) -> None:
 
 
 def test_a_whole_matrix_says_nothing_of_the_sort(capsys: pytest.CaptureFixture[str]) -> None:
-    for encoder in (CLEAN, NOISY, UNTRAINED):
-        make_encoder(encoder)
-        for task in TASKS:
-            for method in ("lp", "majority"):
-                make_cell(encoder, task, method)
+    whole_matrix()
     write_text("docs/results.md", f"# An old page\n\n{KEPT}\n\nOne seed only.\n")
     main(["report", "--markdown", "docs/results.md"])
     assert "12 of 12 cells" in capsys.readouterr().out
@@ -132,6 +129,62 @@ def test_whatever_is_there_first_gives_a_page(cells: list[tuple[str, str, str]])
         make_cell(*cell)
     main(["report"])
     assert f"{len(cells)} of 12 cells are there" in Path("results/partial/report/index.html").read_text()
+
+
+def whole_matrix() -> None:
+    for encoder in (CLEAN, NOISY, UNTRAINED):
+        make_encoder(encoder)
+        for task in TASKS:
+            for method in ("lp", "majority"):
+                make_cell(encoder, task, method)
+
+
+def test_cells_of_another_machine_need_no_encoders() -> None:
+    make_cell(CLEAN, "handwritten-digits", "lp")
+    make_cell(NOISY, "handwritten-digits", "lp")
+    main(["report"])
+    assert len(pd.read_parquet("results/partial/tables/pretraining.parquet")) == 0
+    assert len(pd.read_parquet("results/partial/tables/learning.parquet")) == 0
+
+
+def overwrite_the_middle(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * (len(data) // 2) + data[4 + len(data) // 2 :])
+
+
+@pytest.mark.parametrize("end", [".parquet", ".predictions.parquet", ".meta.json"])
+def test_one_damaged_file_costs_its_cell_alone(end: str, capsys: pytest.CaptureFixture[str]) -> None:
+    whole_matrix()
+    cell = Path(cell_path(NOISY, "handwritten-digits", "lp"))
+    if end == ".meta.json":
+        write_text(cell.with_suffix(end), '{"wall_seconds": ')
+    else:
+        overwrite_the_middle(cell.with_suffix(end))
+    main(["report"])
+    assert "11 of 12 cells" in capsys.readouterr().out
+    matrix = pd.read_parquet("results/partial/tables/matrix.parquet").set_index("path")
+    state, reason = matrix.loc[str(cell), ["state", "reason"]]
+    assert state == "failed" and reason.startswith(f"{cell.with_suffix(end)} ") and "\n" not in reason
+
+
+@pytest.mark.parametrize("name", ["spectrum", "meta.json", "log.csv"])
+def test_a_damaged_spectrum_or_encoder_is_left_out_and_named(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    whole_matrix()
+    path = spectrum_path(NOISY, "handwritten-digits") if name == "spectrum" else Path(encoder_dir(NOISY), name)
+    Path(path).write_bytes(Path(path).read_bytes()[:20])
+    main(["report"])
+    shown = capsys.readouterr().out
+    assert "12 of 12 cells" in shown
+    assert f"1 spectra or descriptions of encoders are left out, first of all: {path} " in shown
+
+
+def test_cells_of_an_untrained_encoder_that_failed_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    make_cell(CLEAN, "handwritten-digits", "lp")
+    write_text("results/logs/initialise_encoder/emoji/small/s0.log", "initialise_encoder: no such model\n")
+    main(["report"])
+    reasons = pd.read_parquet("results/partial/tables/matrix.parquet").set_index("noise_kind")["reason"]
+    assert set(reasons["untrained"]) == {"its encoder failed: initialise_encoder: no such model"}
+    assert "Which and why: matrix.md" in capsys.readouterr().out
 
 
 def test_an_empty_matrix_names_the_first_that_failed(capsys: pytest.CaptureFixture[str]) -> None:

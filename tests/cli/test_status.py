@@ -107,6 +107,34 @@ def test_a_failed_cell_is_a_row_with_its_error(make_cell: Callable, capsys: pyte
     assert "Cells: 1 done, 9 missing, 0 running, 2 failed, 0 stale" in status(capsys)
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "state"),
+    [
+        (["failed", "done"], ("missing", "")),
+        (["done", "preempted"], ("missing", "asked to stop")),
+        (["preempted", "failed"], ("failed", "tune: the last line")),
+        ([], ("failed", "tune: the last line")),
+    ],
+)
+def test_only_a_job_that_failed_makes_a_cell_failed(
+    outcomes: list[str], state: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = Path(f"results/logs/tune/{NOISY}/handwritten-digits.log")
+    write_text(log, "tune: the last line\n")
+    write_text(log.with_suffix(".cost.jsonl"), "".join(json.dumps({"outcome": end}) + "\n" for end in outcomes))
+    assert cell_rows(capsys)["symmetric-20/s0/handwritten-digits/lp.parquet"] == state
+    assert ("asked to stop" in status(capsys)) == (state[1] == "asked to stop")
+
+
+def test_a_job_that_was_killed_after_it_had_been_asked_to_stop_once_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    log = Path(f"results/logs/tune/{NOISY}/handwritten-digits.log")
+    record = log.with_suffix(".cost.jsonl")
+    write_text(record, json.dumps({"outcome": "preempted"}) + "\n")
+    os.utime(record, (1, 1))
+    write_text(log, "epoch 3\n")
+    assert cell_rows(capsys)["symmetric-20/s0/handwritten-digits/lp.parquet"] == ("failed", "epoch 3")
+
+
 def test_a_truncated_cell_is_failed_and_one_older_than_its_encoder_stale(
     make_cell: Callable, make_encoder: Callable, capsys: pytest.CaptureFixture[str]
 ) -> None:

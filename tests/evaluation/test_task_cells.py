@@ -10,7 +10,7 @@ import torch
 
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
-from nml.costs import Cost
+from nml.costs import Try
 from nml.evaluation import task_cells
 from nml.evaluation.task_cells import TaskCells, cells_made_from, make_cells, spectrum_made_from
 from nml.features import cache
@@ -41,7 +41,7 @@ WANTED = TaskCells(
 
 def make(wanted: TaskCells, cells: dict[str, Path] = CELLS) -> int:
     """Make the outputs; return how many cells were put back."""
-    cost = Cost()
+    cost = Try()
     make_cells(wanted, cells, SPECTRUM, cost)
     return cost.put_back
 

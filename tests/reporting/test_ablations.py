@@ -45,6 +45,14 @@ def test_without_the_method_itself_the_first_variant_is_the_baseline():
     assert table[["method", "variant"]].to_numpy().tolist() == [["nmtune-a", "nmtune-no-loss"]]
 
 
+def test_a_method_without_cells_yet_does_not_leave_its_place_to_a_variant():
+    cells = study(0.03).replace({"method": {"nmtune": "nmtune-a"}})
+    entries = {"nmtune-a": ENTRIES["nmtune"], "nmtune-no-loss": ENTRIES["nmtune-no-loss"]}
+    assert ablations_table(cells, exact(cells), entries, absent=["nmtune"]).empty
+    assert len(ablations_table(cells, exact(cells), entries, absent=["lp"])) == 1
+    assert len(ablations_table(study(0.03), exact(study(0.03)), ENTRIES, absent=["nmtune"])) == 1
+
+
 def test_methods_without_variants_give_no_rows_but_a_table():
     cells = study(0.0)
     table = ablations_table(cells, exact(cells), {"lp": ENTRIES["lp"], "nmtune": ENTRIES["nmtune"]})

@@ -14,7 +14,12 @@ PERCENTS = (0, 5, 10, 30)
 SPECTRA = [*CELL_NAME[:6], "group", "test_set"]
 
 
-def judge(rows: list[dict[str, object]], sve: float = 1.0, lsvr: dict[str, float] | None = None) -> pd.DataFrame:
+def judge(
+    rows: list[dict[str, object]],
+    sve: float = 1.0,
+    lsvr: dict[str, float] | None = None,
+    absent: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Judge made-up cells; `sve` and `lsvr` (by recipe) are how the spectrum follows the accuracy."""
     cells = cell_rows(rows)
     probes = cells[cells["method"] == "lp"]
@@ -23,7 +28,7 @@ def judge(rows: list[dict[str, object]], sve: float = 1.0, lsvr: dict[str, float
     spectra = spectra.assign(n=9, dim=2, sve=sve * spectra["level"], lsvr=slope * spectra["level"])
     recipes = cells[["corpus", "recipe"]].drop_duplicates()
     pretraining = recipes.assign(architecture=recipes["recipe"], objective="supervised")
-    return claims_table(cells, spectrum_points(cells, spectra.drop(columns="level")), pretraining, exact(cells))
+    return claims_table(cells, spectrum_points(cells, spectra.drop(columns="level")), pretraining, exact(cells), absent)
 
 
 def study(
@@ -126,7 +131,59 @@ def test_cells_that_are_absent_are_counted():
     rows = [row for row in study(0.02) if (row["task"], row["noise_percent"], row["pretrain_seed"]) != ("b", 5, 0)]
     table = judge(rows)
     row = table[(table["claim"] == "C1") & (table["level"] == "part")].iloc[0]
-    assert row["missing"] == "1 of 24 cells"
+    assert row["missing"] == "1 of 18 cells"
+
+
+def lost(*cells: dict[str, object]) -> pd.DataFrame:
+    """Return absent cells of a symmetric 5 % encoder and linear probing on the ID task `b`, with changes."""
+    usual = {"recipe": "r", "noise_kind": "symmetric", "noise_percent": 5.0, "task": "b", "pretrain_seed": 0}
+    return cell_rows(usual | cell for cell in cells)[[*CELL_NAME, "group"]]
+
+
+def part_of(table: pd.DataFrame, claim: str, level: str = "part") -> pd.Series:
+    return table[(table["claim"] == claim) & (table["level"] == level)].iloc[0]
+
+
+def test_absent_cells_leave_open_what_they_might_speak_against():
+    rows = study(id_gain=0.02, ood_loss=0.05, tuned=0.02)
+    table = judge(rows, absent=lost({"pretrain_seed": 3}))
+    assert [verdict(table, claim) for claim in ("C1", "C2", "C3")] == ["undecided", "supported", "undecided"]
+    assert part_of(table, "C1")["missing"] == part_of(table, "C1", "claim")["missing"] == "1 of 19 cells"
+    assert part_of(table, "C1", "family")["verdict"] == "undecided"
+    black_box = "black-box, {}: NMTune minus LP"
+    assert verdict(table, "C4", black_box.format("ID")) == "undecided"
+    assert verdict(table, "C4", black_box.format("OOD")) == "supported"
+
+
+def test_absent_cells_do_not_undo_a_contradiction():
+    rows = study(id_gain=-0.02)
+    assert verdict(judge(rows, absent=lost({"pretrain_seed": 3})), "C1") == "contradicted"
+
+
+def test_absent_cells_that_a_claim_is_not_about_change_nothing():
+    rows = study(id_gain=0.02, ood_loss=0.05, tuned=0.02)
+    elsewhere = lost({"noise_percent": 30.0, "pretrain_seed": 3}, {"noise_kind": "released", "noise_percent": 0.0},
+                     {"noise_kind": "untrained", "noise_percent": 0.0}, {"method": "majority"})  # fmt: skip
+    table = judge(rows, absent=elsewhere)
+    assert (verdict(table, "C1"), part_of(table, "C1")["missing"]) == ("supported", "")
+    assert (verdict(table, "C2"), part_of(table, "C2")["missing"]) == ("supported", "")
+    # NMTune is judged on all noisy encoders, released ones too: of LP two cells are absent, and none of NMTune.
+    parts = table[table["level"] == "part"]
+    nmtune = parts[parts["part"] == "black-box, ID: NMTune minus LP"].iloc[0]
+    assert (nmtune["verdict"], nmtune["missing"]) == ("undecided", "2 of 38 cells")
+
+
+def test_a_family_lacks_only_its_own_cells():
+    table = judge(study(0.02, 0.05, recipes=("r", "s")), absent=lost({"pretrain_seed": 3}))
+    families = table[(table["claim"] == "C1") & (table["level"] == "family")].set_index("part")
+    assert families["verdict"].to_dict() == {"emoji/r/symmetric": "undecided", "emoji/s/symmetric": "supported"}
+
+
+def test_a_method_without_any_cell_leaves_open_whether_all_methods_agree():
+    table = judge(study(0.02, 0.05), absent=lost({"method": "ft"}))
+    parts = table[table["level"] == "part"]
+    every_method = parts[parts["part"].str.startswith("C1 for all tuning methods")].iloc[0]
+    assert (every_method["verdict"], every_method["missing"]) == ("undecided", "1 of 55 cells")
 
 
 def test_without_noise_or_linear_probing_it_says_so():

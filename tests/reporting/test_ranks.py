@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from nml.reporting.layout import show_ranks
 from nml.reporting.rank_figure import cliques, critical_difference
 from nml.reporting.ranks import average_ranks
 
@@ -32,6 +33,36 @@ def test_tasks_that_lack_a_method_are_left_out():
     rows = [{"task": task, "method": method, "value": 0.5} for task in "ab" for method in "xy"]
     table = average_ranks(cell_rows(rows[:-1]))
     assert table["units"].tolist() == [1, 1] and table["critical_difference"].isna().all()
+
+
+def unequal(drop):
+    """Rows of two methods, of which `lp` is worse on each encoder; noise costs both. Without those of `drop`."""
+    rows = [
+        {"task": task, "method": method, "noise_kind": kind, "noise_percent": percent, "pretrain_seed": 0,
+         "value": 0.9 - 0.1 * (method == "lp") - percent / 50}
+        for task in "abc" for method in ("lp", "mlp") for kind, percent in (("clean", 0.0), ("symmetric", 20.0))
+    ]  # fmt: skip
+    return cell_rows(row for row in rows if not drop(row))
+
+
+def test_a_method_does_not_gain_by_running_on_easy_encoders_alone():
+    table = average_ranks(unequal(lambda row: row["method"] == "lp" and row["noise_percent"] > 0))
+    assert table.set_index("method")["rank"].to_dict() == {"mlp": 1.0, "lp": 2.0}
+    assert table["units"].tolist() == [3, 3]
+
+
+def test_methods_that_share_no_encoder_have_no_ranks():
+    table = average_ranks(unequal(lambda row: (row["method"] == "lp") == (row["noise_percent"] > 0)))
+    assert table["rank"].isna().all() and table["units"].tolist() == [0, 0]
+    shown = show_ranks(table.assign(missing=6))
+    assert shown["average rank"].tolist() == ["-", "-"]
+    assert not critical_difference(table).axes[0].texts
+
+
+def test_ranks_over_a_part_of_the_encoders_are_marked():
+    table = average_ranks(unequal(lambda row: row["task"] == "a" and row["noise_percent"] > 0))
+    assert show_ranks(table.assign(missing=2))["average rank"].tolist() == ["1.00†", "2.00†"]
+    assert show_ranks(table.assign(missing=0))["average rank"].tolist() == ["1.00", "2.00"]
 
 
 def test_bars_join_what_does_not_differ():

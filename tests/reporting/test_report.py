@@ -119,3 +119,10 @@ def test_pictures_of_tasks_are_shown_by_name(tables_dir, figures_dir, tmp_path):
 def test_a_missing_picture_of_a_task_is_named(tables_dir, figures_dir, tmp_path):
     with pytest.raises(UserError, match=r"dtd\.png does not exist\. Make it: snakemake"):
         write_report(tables_dir, figures_dir, tmp_path / "index.html", "Run", task_pictures=[tmp_path / "dtd.png"])
+
+
+def test_no_id_is_twice_and_the_cost_is_shown(report):
+    text = report.read_text()
+    ids = re.findall(r'<[^>]*\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert '<details id="cost">' in text

@@ -7,7 +7,8 @@ import pytest
 from nml.artifacts import write_text
 from nml.errors import UserError
 from nml.reporting.labels import TABLES
-from nml.reporting.tables import build_tables, main_table, read_table, write_table
+from nml.reporting.layout import SHOW
+from nml.reporting.tables import as_markdown, build_tables, main_table, read_table, write_table
 
 from .frames import averages_of
 
@@ -148,3 +149,15 @@ def test_a_frame_that_cannot_be_shown_is_not_written(tmp_path):
     with pytest.raises(KeyError):
         write_table(pd.DataFrame({"wrong": [1]}), tmp_path / "averages", "")
     assert not list(tmp_path.iterdir())
+
+
+def test_log_text_breaks_no_markdown_table():
+    text = as_markdown(pd.DataFrame({"reason": ["expected int | str,\ngot None"]}))
+    assert len(text.splitlines()) == 3 and r"expected int \| str, got None" in text
+
+
+def test_a_dagger_marks_differences_and_results_of_a_task_that_lack_cells(tables_dir):
+    for name in ("differences", "per_task"):
+        whole = read_table(tables_dir, name)
+        assert "†" not in SHOW[name](whole).to_string()
+        assert "†" in SHOW[name](whole.assign(missing=1)).to_string()
