@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import tarfile
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,14 @@ BYTES_PER_PROCESS = 3 * 2**30
 MOST_PROCESSES = 16
 
 
-@pytest.hookimpl(optionalhook=True, wrapper=True)
-def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """Return how many processes `pytest -n auto` starts: one a core, if there is memory for them."""
-    cores = yield
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `pytest -n auto` starts: one a core that it may use, if there is memory for them."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(cores, memory // BYTES_PER_PROCESS, MOST_PROCESSES))
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (bound := limit.read_text().strip()).isdigit():
+        memory = min(memory, int(bound))
+    return max(1, min(len(os.sched_getaffinity(0)), memory // BYTES_PER_PROCESS, MOST_PROCESSES))
 
 
 @pytest.fixture(autouse=True)

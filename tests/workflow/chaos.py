@@ -38,7 +38,7 @@ NO_DISK = """\
 !!! NO SMALL DISK: nothing may be mounted here (it takes root, or user namespaces). Instead of being met by a full
 !!! disk, files may not grow at moments (RLIMIT_FSIZE), which programs see as EFBIG and not as ENOSPC."""
 TIMED = re.compile(
-    r"(benchmarks|logs|report)/.*|(cells|encoders)/.*meta\.json|encoders/.*/log\.csv"
+    r"(benchmarks|logs|report)/.*|(cells|encoders|kept)/.*meta\.json|kept/.*\.made-from\.json|encoders/.*/log\.csv"
     r"|tables/(cost|learning|pretraining|run_times)\..*|figures/(cost|run_time)\..*"
 )
 """What says how long something took: these files must be there, with whatever they say."""
@@ -111,7 +111,9 @@ class Chaos:
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes of all runs, those that outlived their Snakemake included."""
-        return [process for process in psutil.process_iter() if _session(process.pid) in self.sessions]
+        found = [process for process in psutil.process_iter(["status"]) if _session(process.pid) in self.sessions]
+        # Orphans that ended stay zombies where the first process of a container does not ask after them.
+        return [process for process in found if process.info["status"] != psutil.STATUS_ZOMBIE]
 
     def jobs(self) -> list[psutil.Process]:
         """Return the processes of the runs, other than Snakemake itself."""
@@ -154,7 +156,9 @@ def _signal_job(number: signal.Signals) -> Callable[[Chaos], str]:
 
 def _about(process: psutil.Process) -> str:
     """Return what a process is, in a word or two."""
-    words = process.cmdline()
+    words: list[str] = []
+    with suppress(psutil.Error):
+        words = process.cmdline()
     return f"{process.pid} {Path(words[0]).name} {Path(words[-1]).name[:60]}" if words else f"{process.pid}"
 
 
@@ -199,13 +203,13 @@ def _full(ballast: Path, rest: int) -> Iterator[None]:
 
 @contextmanager
 def _no_files_beyond(size: int, chaos: Chaos) -> Iterator[None]:
-    processes = chaos.processes()
     try:
-        for process in processes:
+        for process in chaos.processes():
             _limit_files(process.pid, size)
         yield
     finally:
-        for process in processes:
+        # Asked anew: those that were started meanwhile have the limit from their parents.
+        for process in chaos.processes():
             _limit_files(process.pid, resource.RLIM_INFINITY)
 
 
