@@ -26,7 +26,7 @@ from nml.pretraining.images import augment, normalise
 from nml.pretraining.run import Run
 from nml.pretraining.state import begin
 from nml.pretraining.watching import Watcher
-from nml.pretraining.world import ALONE
+from nml.pretraining.world import ALONE, Consent
 from nml.progress import Progress
 
 ROUNDS = 5
@@ -52,7 +52,9 @@ def with_engine(run: Run, data: TrainingData, sizes: list[int]) -> float:
     """Train an epoch with the engine; return the seconds."""
     state = begin(run, ALONE)
     started = time.perf_counter()
-    engine._train_epoch(run, data, state.model, state, sizes, ALONE, Progress("epoch", len(sizes)), Watcher())
+    engine._train_epoch(
+        run, data, state.model, state, sizes, ALONE, Progress("epoch", len(sizes)), Watcher(), Consent(ALONE)
+    )
     return time.perf_counter() - started
 
 
