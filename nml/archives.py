@@ -22,6 +22,7 @@ from nml.progress import Progress
 
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError),
+    # What zipfile raises for a compression that it does not know, and for names in no encoding.
     *(NotImplementedError, UnicodeDecodeError),
 )
 # Of an `OSError`: bzip2 and gzip give damage no number, and the others are of members that cannot lie side by side.

@@ -24,6 +24,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: dict[str,
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote: tensors by name, and the header; raise what `read_header` does."""
     with safe_open(path, framework="pt") as file:
+        # An open file of safetensors cannot be iterated over, only its keys.
         return {name: file.get_tensor(name) for name in file.keys()}, _header(file)  # noqa: SIM118
 
 

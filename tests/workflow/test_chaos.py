@@ -35,6 +35,7 @@ def a_run(folder: Path, program: str) -> chaos.Chaos:
     torment.run = subprocess.Popen([sys.executable, "-c", program], cwd=folder, start_new_session=True)
     torment.sessions.add(torment.run.pid)
     while not (folder / "ready").exists():
+        assert torment.run.poll() is None, "it ended before it was ready"
         time.sleep(0.01)
     return torment
 
