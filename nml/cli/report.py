@@ -15,7 +15,7 @@ from nml.errors import UserError
 from nml.grid import encoder_dir, spectrum_path
 from nml.reporting.encoders import learning_table
 from nml.reporting.figures import draw_figures
-from nml.reporting.markdown import write_markdown
+from nml.reporting.markdown import require_own_page, write_markdown
 from nml.reporting.report import write_report
 from nml.reporting.tables import build_tables
 
@@ -23,6 +23,9 @@ from nml.reporting.tables import build_tables
 def run(options: argparse.Namespace) -> None:
     """Write `tables/`, `figures/` and `report/index.html` of `options.config` to the folder `options.out`."""
     config = load_config(options.config)
+    if options.markdown:
+        # Said before the work, not after it.
+        require_own_page(options.markdown)
     jobs = jobs_of(config)
     failed = _failed_encoders(jobs)
     states = [_blamed(row, failed) for row in usable_cells(jobs)]

@@ -9,6 +9,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nml.artifacts import atomic_path, write_text
+from nml.errors import UserError
 from nml.reporting.captions import TABLE_CAPTIONS, closing_note
 from nml.reporting.labels import HEADLINE_METRIC, TABLES
 from nml.reporting.layout import SHOW, show_claims, show_headline
@@ -48,6 +49,15 @@ SECTIONS = (
 )
 
 
+def require_own_page(page: str | Path) -> None:
+    """Raise `UserError` if there is a page already that was not made here: it would be overwritten."""
+    if Path(page).is_file() and KEPT not in Path(page).read_text(encoding="utf-8"):
+        raise UserError(
+            f"{page} is there already, and was not made by --markdown. Name another file, remove it, or put this line "
+            f"above what is to be kept of it: {KEPT}"
+        )
+
+
 def write_markdown(
     tables_dir: str | Path, figures_dir: str | Path, out_file: str | Path, title: str, command: str
 ) -> None:
@@ -69,8 +79,9 @@ def write_markdown(
     Raises
     ------
     UserError
-        A table is missing.
+        A table is missing, or `out_file` is not a page of this kind.
     """
+    require_own_page(out_file)
     tables = {name: read_table(tables_dir, name) for name in TABLES}
     template = Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

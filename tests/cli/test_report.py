@@ -116,6 +116,14 @@ def test_a_whole_matrix_says_nothing_of_the_sort(capsys: pytest.CaptureFixture[s
     assert (pd.read_parquet("results/partial/tables/averages.parquet")["missing"] == 0).all()
 
 
+def test_a_page_of_another_kind_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
+    write_text("README.md", "# Mine\n")
+    with pytest.raises(SystemExit):
+        main(["report", "--markdown", "README.md"])
+    assert "README.md is there already, and was not made by --markdown" in capsys.readouterr().err
+    assert Path("README.md").read_text() == "# Mine\n" and not Path("results/partial").exists()
+
+
 @pytest.mark.parametrize(
     "cells",
     [
