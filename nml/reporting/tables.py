@@ -21,7 +21,8 @@ from nml.reporting.datasets import datasets_table
 from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
-from nml.reporting.layout import SHOW, show_headline
+from nml.reporting.layout import SHOW
+from nml.reporting.layout.averages import show_headline
 from nml.reporting.matrix import (
     absent_of,
     complete_averages,
