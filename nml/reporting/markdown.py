@@ -16,7 +16,8 @@ from nml.reporting.layout import SHOW
 from nml.reporting.layout.averages import show_headline
 from nml.reporting.layout.claims import show_claims
 from nml.reporting.report import TEMPLATES, facts_of
-from nml.reporting.tables import as_markdown, read_table
+from nml.reporting.tables import read_table
+from nml.reporting.writing import as_markdown
 
 KEPT = "<!-- Written by hand; kept when the page is made again. -->"
 """What follows this line in a page is what no table says."""
