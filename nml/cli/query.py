@@ -13,12 +13,12 @@ from nml.artifacts import atomic_path, read_json
 from nml.cli.console import console, table
 from nml.errors import UserError, nearest
 from nml.grid import Encoder
-from nml.reporting.reading import CELL_NAME
+from nml.reporting.digest import DIGEST_KEY, cells_digest
 
 _SHOWN_ROWS = 200
 _FILTER = re.compile(r"(\w+)=([^\s'\"]*)")
-TOGETHER = "results/tables/cells.parquet"
-"""All rows of all cells, in a table of the report."""
+TOGETHER = ("results/tables/cells.parquet", "results/partial/tables/cells.parquet")
+"""All rows of some cells, in a table of the report."""
 _PREDICTIONS = ".predictions.parquet"
 
 
@@ -78,8 +78,8 @@ def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     if cells := [file for file in files if not file.endswith(_PREDICTIONS)]:
         # Where none is left, any one says which columns there are.
         files_of_cells = [file for file in cells if _is_wanted(file, only)] or cells[:1]
-        whole = not only and _is_of(connection, cells)
-        connection.read_parquet(TOGETHER if whole else files_of_cells).create_view("cells")
+        together = None if only else _table_of(connection, cells)
+        connection.read_parquet(together or files_of_cells).create_view("cells")
     if predictions := [file for file in files if file.endswith(_PREDICTIONS)]:
         _create_predictions(connection, predictions)
     if spectra:
@@ -89,19 +89,24 @@ def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _is_of(connection: duckdb.DuckDBPyConnection, cells: list[str]) -> bool:
-    """Tell whether the report's table has the rows of exactly these cells: opening thousands of files takes seconds.
+def _table_of(connection: duckdb.DuckDBPyConnection, cells: list[str]) -> str | None:
+    """Return a table of the report with the rows of exactly these cells: opening thousands of files takes seconds.
 
-    The change time of a file moves whenever it is written, copied or renamed, whatever modification time it keeps.
+    Bytes are compared, not times, which a copy may set to anything.
     """
-    if not os.path.isfile(TOGETHER):
-        return False
-    made = os.stat(TOGETHER).st_ctime_ns
-    if any(os.stat(cell).st_ctime_ns > made for cell in cells):
-        return False
-    names = ", ".join(CELL_NAME)
-    counted = f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM read_parquet('{TOGETHER}'))"
-    return connection.execute(counted).fetchall() == [(len(cells),)]
+    recorded = {table: _recorded_digest(connection, table) for table in TOGETHER if os.path.isfile(table)}
+    digest = cells_digest(cells) if any(recorded.values()) else ""
+    return next((table for table, found in recorded.items() if found and found == digest), None)
+
+
+def _recorded_digest(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """Return the digest of the cells that a table was made from, or an empty text if it has none or is damaged."""
+    query = "SELECT decode(value) FROM parquet_kv_metadata($1) WHERE decode(key) = $2"
+    try:
+        found = connection.execute(query, [table, DIGEST_KEY]).fetchall()
+    except duckdb.Error:
+        return ""
+    return found[0][0] if found else ""
 
 
 def _is_wanted(file: str, only: Mapping[str, str]) -> bool:

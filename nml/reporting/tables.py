@@ -15,6 +15,7 @@ from nml.reporting.claims import claims_table
 from nml.reporting.costs import cost_table, run_times
 from nml.reporting.datasets import datasets_table
 from nml.reporting.differences import paired_differences
+from nml.reporting.digest import DIGEST_KEY, cells_digest
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.headline import main_table
 from nml.reporting.labels import TABLES
@@ -38,7 +39,7 @@ from nml.reporting.reading import (
     read_spectra,
 )
 from nml.reporting.sampling import sampling_covariances, sampling_variance
-from nml.reporting.writing import write_table
+from nml.reporting.writing import NO_METADATA, write_table
 
 
 def build_tables(
@@ -60,6 +61,8 @@ def build_tables(
     UserError
         A list is empty, or a file is missing, unreadable or contradicts another; see `nml.reporting.reading`.
     """
+    # Before they are read: if one changes meanwhile, the digest is not that of what is there then.
+    digest = cells_digest(cell_files)
     cells = read_cells(cell_files)
     spectra, singular_values = _spectra(spectrum_files)
     covariances, points = sampling_covariances(cell_files), spectrum_points(cells, spectra)
@@ -91,7 +94,7 @@ def build_tables(
     }
     note = closing_note(tables["averages"], matrix)
     for name, frame in tables.items():
-        write_table(frame, Path(out_dir) / name, note)
+        write_table(frame, Path(out_dir) / name, note, {DIGEST_KEY: digest} if name == "cells" else NO_METADATA)
     write_text(Path(out_dir) / "main.txt", main_table(tables["averages"], matrix_note(matrix)) + "\n")
 
 

@@ -1,5 +1,6 @@
 """Tables as files and as text: Parquet for programs, Markdown and LaTeX for people."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from nml.reporting.captions import TABLE_CAPTIONS
 from nml.reporting.layout import SHOW
 
 _ROWS_ON_A_PAGE = 45
+NO_METADATA: Mapping[str, str] = {}
 TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
@@ -20,15 +22,17 @@ TEXT_COLUMNS = {
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
 
-def write_table(frame: pd.DataFrame, stem: str | Path, note: str) -> None:
+def write_table(frame: pd.DataFrame, stem: str | Path, note: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
     """Write a table as `<stem>.parquet` (all of it), and as readers see it as `<stem>.md` and `<stem>.tex`.
 
-    The stem's last part, one of `TABLES`, says how the table is laid out; the note ends its caption. Equal frames give
-    equal bytes.
+    The stem's last part, one of `TABLES`, says how the table is laid out; the note ends its caption. The Parquet file
+    gets the metadata. Equal frames give equal bytes.
     """
     stem = Path(stem)
     shown, caption = SHOW[stem.name](frame), f"{TABLE_CAPTIONS[stem.name]} {note}"
-    write_parquet(stem.with_suffix(".parquet"), {name: _column(frame[name]) for name in frame})
+    columns = {name: _column(frame[name]) for name in frame}
+    schema = pa.schema([(name, column.type) for name, column in columns.items()], metadata=metadata or None)
+    write_parquet(stem.with_suffix(".parquet"), columns, schema)
     write_text(stem.with_suffix(".md"), f"{caption}\n\n{as_markdown(shown)}\n")
     write_text(stem.with_suffix(".tex"), _latex(shown, caption))
 

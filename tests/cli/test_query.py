@@ -1,13 +1,19 @@
 """The results answer SQL; what is wrong with a question, or missing for it, is said."""
 
+import io
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from nml.artifacts import write_parquet, write_text
 from nml.cli import main
+from nml.reporting.digest import DIGEST_KEY, cells_digest
+from nml.reporting.reading import read_cells
 
 NOISY = "emoji/small/symmetric-20/s0"
 UNTRAINED = "emoji/small/untrained/s0"
@@ -128,18 +134,75 @@ def test_views_without_files_are_not_there(make_encoder: Callable, capsys: pytes
     assert "The views here are: encoders." in refusal(capsys, "SELECT * FROM cells")
 
 
-@pytest.mark.usefixtures("results")
-def test_the_reports_table_answers_only_while_it_is_of_these_cells(
-    make_cell: Callable, capsys: pytest.CaptureFixture[str]
-) -> None:
-    question = "SELECT count(*), max(value) FROM cells"
+EVERYTHING = "SELECT count(*), max(value) FROM cells"
+CELL = Path(f"results/cells/{NOISY}/emoji-domains/lp.parquet")
+
+
+@pytest.fixture
+def marked_table(results: None) -> Path:
+    """Write a table of the report of these cells, whose values, all 1, show that it answered."""
     cells = [file for file in Path("results/cells").rglob("*.parquet") if "predictions" not in file.name]
-    rows = pq.ParquetDataset(cells, partitioning=None).read().to_pandas()
-    marked = rows.assign(value=1.0)  # A value of its own shows which file answered.
-    write_parquet("results/tables/cells.parquet", {name: marked[name] for name in marked})
-    assert ask(capsys, question)[-1] == ["4", "1"]
-    cells[0].unlink()
-    assert ask(capsys, question)[-1] == ["3", "0.75"]
-    make_cell(NOISY, "emoji-domains", "lp", 0.5)
-    make_cell(NOISY, "emoji-domains", "majority", 0.5)
-    assert ask(capsys, question)[-1][1] == "0.5"
+    rows = read_cells(cells).assign(value=1.0)
+    table = Path("results/tables/cells.parquet")
+    schema = pa.Table.from_pandas(rows, preserve_index=False).schema.with_metadata({DIGEST_KEY: cells_digest(cells)})
+    write_parquet(table, {name: rows[name] for name in rows}, schema)
+    return table
+
+
+@pytest.mark.usefixtures("marked_table")
+def test_the_reports_table_answers_while_it_is_of_these_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(capsys, EVERYTHING)[-1] == ["4", "1"]
+
+
+@pytest.mark.usefixtures("marked_table")
+def test_it_answers_in_a_copied_folder_too(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copytree("results", copy / "results", copy_function=shutil.copyfile)
+    monkeypatch.chdir(copy)
+    assert ask(capsys, EVERYTHING)[-1] == ["4", "1"]
+
+
+@pytest.mark.usefixtures("marked_table")
+def test_it_does_not_answer_for_an_edited_cell_of_the_same_size_and_time(
+    make_cell: Callable, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    before = CELL.stat()
+    make_cell(NOISY, "emoji-domains", "lp", 0.875)
+    os.utime(CELL, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert CELL.stat().st_size == before.st_size
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copytree("results", copy / "results")
+    monkeypatch.chdir(copy)
+    # Copied last, the table has the later times.
+    shutil.copyfile("results/tables/cells.parquet", "again")
+    os.replace("again", "results/tables/cells.parquet")
+    assert ask(capsys, EVERYTHING)[-1] == ["4", "0.875"]
+
+
+@pytest.mark.usefixtures("marked_table")
+def test_it_does_not_answer_for_a_cell_less_or_more(make_cell: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    make_cell(NOISY, "emoji-domains", "mlp", 0.5)
+    assert ask(capsys, EVERYTHING)[-1] == ["5", "0.75"]
+    CELL.with_name("mlp.parquet").unlink()
+    assert ask(capsys, EVERYTHING)[-1] == ["4", "1"]
+    CELL.unlink()
+    assert ask(capsys, EVERYTHING)[-1] == ["3", "0.75"]
+
+
+def test_it_does_not_answer_for_a_cell_that_was_renamed(marked_table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    CELL.rename(CELL.with_name("mlp.parquet"))
+    assert ask(capsys, EVERYTHING)[-1] == ["4", "0.75"]
+
+
+def test_a_damaged_table_or_one_that_names_no_cells_is_not_asked(
+    marked_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = marked_table.read_bytes()
+    marked_table.write_bytes(whole[:-1])
+    assert ask(capsys, EVERYTHING)[-1] == ["4", "0.75"]
+    rows = pq.ParquetFile(io.BytesIO(whole)).read()
+    write_parquet(marked_table, {name: rows[name] for name in rows.column_names})
+    assert ask(capsys, EVERYTHING)[-1] == ["4", "0.75"]

@@ -2,10 +2,12 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from nml.artifacts import write_text
 from nml.errors import UserError
+from nml.reporting.digest import DIGEST_KEY, cells_digest
 from nml.reporting.headline import main_table
 from nml.reporting.labels import TABLES
 from nml.reporting.layout import SHOW
@@ -39,6 +41,12 @@ def test_cells_keep_their_columns_and_types(tables_dir, study):
     assert list(cells) == list(pd.read_parquet(study["cell_files"][0]))
     assert len(cells) == 12 * 4 * 3 * 3 * (14 + 5)
     assert cells["value"].dtype == "float64" and cells["n"].dtype == "int64"
+
+
+def test_the_table_of_cells_says_of_which_cells_it_is(tables_dir, study):
+    metadata = pq.read_schema(tables_dir / "cells.parquet").metadata
+    assert metadata[DIGEST_KEY.encode()].decode() == cells_digest(study["cell_files"])
+    assert cells_digest(study["cell_files"]) != cells_digest(study["cell_files"][1:])
 
 
 @pytest.mark.parametrize("table", ["cells", "averages", "per_task"])
