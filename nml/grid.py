@@ -10,6 +10,10 @@ from nml.errors import UserError
 
 CLEAN = "clean"
 UNTRAINED = "untrained"
+RELEASED = "released"
+"""The noise word of encoders that others have trained and released: how noisy their data was is not known."""
+ZOO = "zoo"
+"""What stands for the corpus in the address of a released encoder."""
 _NOISE = re.compile(r"(?P<kind>[a-z][a-z-]*?)-(?P<percent>\d+(\.\d+)?)")
 _TASK = re.compile(r"(?P<name>[^/+@]+)(\+(?P<noise>[^/+@]+-\d[^/+@]*))?(@(?P<fraction>[1-9]\d?))?")
 _ADDRESS = re.compile(r"(?P<corpus>[^/]+)/(?P<recipe>[^/]+)/(?P<noise>[^/]+)/s(?P<seed>0|[1-9]\d*)")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from nml.grid import UNTRAINED
+from nml.grid import RELEASED, UNTRAINED
 from nml.reporting.contrasts import comparable
 from nml.reporting.differences import holm
 from nml.reporting.evidence import CLAIMS, about_aspects, about_nmtune, about_noise, about_spectra
@@ -41,6 +41,8 @@ def claims_table(
     **The verdict of a claim.** Contradicted if a part is, supported if all parts are, else undecided; its numbers are
     those of the part that decides.
 
+    Released encoders count for no claim: how noisy their data was is not known.
+
     Parameters
     ----------
     cells
@@ -60,7 +62,8 @@ def claims_table(
     for one corpus, recipe and noise kind). `measure`: `difference` (of accuracies, fractions) or `Spearman`. `cells`
     counts those behind the estimate.
     """
-    rows = cells[(cells["metric"] == HEADLINE_METRIC) & (cells["fraction"] == cells["fraction"].max())]
+    rows = cells[(cells["metric"] == HEADLINE_METRIC) & (cells["noise_kind"] != RELEASED)]
+    rows = rows[rows["fraction"] == rows["fraction"].max()]
     trained = pretraining.dropna(subset=["objective"]).drop_duplicates(["corpus", "recipe"])
     models = trained.set_index(["corpus", "recipe"])[["architecture", "objective"]]
     rows = comparable(rows).join(models, on=["corpus", "recipe"])
@@ -72,9 +75,9 @@ def claims_table(
 
 
 def _lost(absent: pd.DataFrame) -> pd.DataFrame:
-    """Return the absent cells that a claim may be about: without both controls, as `comparable` has the others."""
-    controls = (absent["noise_kind"] == UNTRAINED) | (absent["method"] == MAJORITY)
-    return absent[~controls].astype({"noise_percent": "float64"})
+    """Return the absent cells that a claim may be about: without controls and released encoders, as the others."""
+    left_out = absent["noise_kind"].isin([UNTRAINED, RELEASED]) | (absent["method"] == MAJORITY)
+    return absent[~left_out].astype({"noise_percent": "float64"})
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,6 @@ SLIGHT_PERCENT = 10
 """The highest noise ratio that the papers call slight."""
 _FEWEST_SEEDS = 2
 _GROUP_OF = {"C1": "id", "C2": "ood"}
-_RELEASED = "released"
 _BLACK_BOX = (("nmtune", "lp"), ("nmtune", "mlp"))
 _EFFICIENT = (("ft-nmtune", "ft"), ("lora-nmtune", "lora"))
 _ASPECTS = {
@@ -57,7 +56,7 @@ def _probes(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _of_noise_claim(rows: pd.DataFrame, claim: str) -> pd.DataFrame:
     """Return the rows, clean ones too, that C1 or C2 is about."""
-    chosen = rows[(rows["group"] == _GROUP_OF[claim]) & (rows["noise_kind"] != _RELEASED)]
+    chosen = rows[rows["group"] == _GROUP_OF[claim]]
     return chosen[chosen["noise_percent"] <= SLIGHT_PERCENT] if claim == "C1" else chosen
 
 
@@ -98,7 +97,7 @@ def about_spectra(points: pd.DataFrame, rows: pd.DataFrame, lost: pd.DataFrame) 
 
 def about_nmtune(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
     """Yield the parts of C4."""
-    noisy, gone = (frame[(frame["noise_percent"] > 0) | (frame["noise_kind"] == _RELEASED)] for frame in (rows, lost))
+    noisy, gone = (frame[frame["noise_percent"] > 0] for frame in (rows, lost))
     for (method, baseline), group in product([*_BLACK_BOX, *_EFFICIENT], HEADLINE_GROUPS):
         pairs = against_method(noisy[noisy["group"] == group], method, baseline)
         levels = [*FAMILY, "noise_percent"]

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nml.artifacts import save_figure
-from nml.grid import CLEAN, UNTRAINED
+from nml.grid import CLEAN, RELEASED, UNTRAINED
 from nml.reporting.associations import spectrum_points
 from nml.reporting.labels import OBJECTIVES
 from nml.reporting.noise_figures import learning_curves, noise_curves, pretraining_accuracy
@@ -35,11 +35,16 @@ def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
     UserError
         A table is missing from `tables_dir`.
     """
-    tables = {name: read_table(tables_dir, name) for name in TABLES_DRAWN}
+    tables = {name: in_figures(read_table(tables_dir, name)) for name in TABLES_DRAWN}
     tables["averages"] = tables["averages"].dropna(subset=["value"])
     with matplotlib.rc_context(RC):
         for name, figure in figures_of(tables).items():
             save_figure(figure(), Path(out_dir, name))
+
+
+def in_figures(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out released encoders, each a recipe of its own with one point, which makes no curve."""
+    return table[table["noise_kind"] != RELEASED] if "noise_kind" in table else table
 
 
 def figures_of(tables: dict[str, pd.DataFrame]) -> dict[str, Callable[[], Figure]]:

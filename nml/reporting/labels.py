@@ -1,6 +1,6 @@
 """The names of the outputs, and the words and the order in which a reader meets encoders, methods and metrics."""
 
-from nml.grid import CLEAN, UNTRAINED
+from nml.grid import CLEAN, RELEASED, UNTRAINED
 
 TABLES = (
     "claims",
@@ -54,7 +54,7 @@ METRICS = {
     "macro_f1": "macro F1",
 }
 OBJECTIVES = {"supervised": "supervised", "contrastive": "image-text"}
-_NOISE_KINDS_LAST = ("released", UNTRAINED, MAJORITY)
+_NOISE_KINDS_LAST = (RELEASED, UNTRAINED, MAJORITY)
 
 
 def method_label(method: str) -> str:

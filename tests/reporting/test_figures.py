@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from nml.errors import UserError
-from nml.reporting.figures import TABLES_DRAWN, draw_figures, figures_of, nothing_to_draw
+from nml.reporting.figures import TABLES_DRAWN, draw_figures, figures_of, in_figures, nothing_to_draw
 from nml.reporting.labels import FIGURES
 from nml.reporting.noise_figures import noise_curves
 from nml.reporting.report import write_report
@@ -30,6 +30,16 @@ def test_a_rerun_gives_the_same_bytes(tables_dir, figures_dir, tmp_path):
     draw_figures(tables_dir, tmp_path)
     for path in sorted(figures_dir.iterdir()):
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+
+
+def test_released_encoders_are_in_no_figure(tables_dir):
+    """They would be panels with one point."""
+    drawn = {name: read_table(tables_dir, name) for name in TABLES_DRAWN}
+    released = {name: table.tail(3).assign(corpus="zoo", recipe="m", noise_kind="released", noise_percent=0.0)
+                for name, table in drawn.items() if "noise_kind" in table}  # fmt: skip
+    for name, rows in released.items():
+        both = pd.concat([drawn[name], rows], ignore_index=True)
+        pd.testing.assert_frame_equal(in_figures(both), drawn[name])
 
 
 def test_files_hold_no_dates_and_no_versions(figures_dir):

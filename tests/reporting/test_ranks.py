@@ -21,6 +21,13 @@ def test_ranks_are_averaged_over_tasks_and_ties_share_theirs():
     assert table["rank"].to_dict() == pytest.approx({"a": 5 / 3, "b": 6.5 / 3, "c": 6.5 / 3})
 
 
+def test_released_encoders_are_not_ranked():
+    rows = [{"method": method, "value": value} for method, value in (("a", 0.9), ("b", 0.8))]
+    released = {"corpus": "zoo", "recipe": "m", "noise_kind": "released", "value": 0.5}
+    table = average_ranks(cell_rows([*rows, *(row | released for row in rows)]))
+    assert table[["corpus", "method", "rank"]].to_numpy().tolist() == [["emoji", "a", 1.0], ["emoji", "b", 2.0]]
+
+
 def test_the_critical_difference_is_that_of_demsar():
     """Demšar (2006), table 5: q = 2.343 for three methods, 2.569 for four."""
     found = ranked(np.random.default_rng(0).random((14, 3)))["critical_difference"].iloc[0]
