@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,9 +12,10 @@ from nml.errors import UserError
 from nml.grid import Encoder, cell_path
 from nml.reporting.ablations import method_entries
 from nml.reporting.costs import run_facts
-from nml.reporting.reading import CELL_COLUMNS, PREDICTIONS_SUFFIX, SCHEMA_VERSION, SPECTRUM_COLUMNS
+from nml.reporting.reading import CELL_COLUMNS, PREDICTIONS_SUFFIX, SPECTRUM_COLUMNS, problem_of_version
 
-_PREDICTIONS_COLUMNS = ["test_set", "fraction", "seed", "key", "label", "prediction"]
+_NUMBERS = ["noise_percent", "pretrain_seed", "fraction", "seed", "value", "n"]
+PREDICTIONS_COLUMNS = ["test_set", "fraction", "seed", "key", "label", "prediction"]
 
 _CELL = re.compile(
     r"(?:results/cells/)?(?P<encoder>[^/]+/[^/]+/[^/]+/s\d+)/(?P<task>[^/]+)/(?P<method>[^/]+?)(\.parquet)?"
@@ -64,48 +64,79 @@ def read_cell(cell: Cell) -> pd.DataFrame:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Return the rows of a cell's file; raise `UserError` naming the file if it is damaged or no cell."""
-    try:
-        with duckdb.connect() as connection:
-            rows = connection.read_parquet(str(path)).df()
-    except duckdb.Error as error:
-        raise UserError(f"{path} cannot be read ({error}). Delete it and rerun.") from None
-    if absent := [name for name in CELL_COLUMNS if name not in rows]:
-        raise UserError(f"{path} is no cell: it lacks the columns {', '.join(absent)}. Delete it and rerun.")
-    return rows[CELL_COLUMNS]
+    """Return the rows of a cell's file, `CELL_COLUMNS`; raise `UserError` naming the file if it cannot be used."""
+    return _read_cell_table(path).to_pandas()[CELL_COLUMNS]
 
 
 def problem_of(path: Path) -> str:
     """Return why a cell cannot be used, naming the file, or an empty text: rows, predictions and metadata are read."""
-    expected = {path: CELL_COLUMNS, path.with_suffix(PREDICTIONS_SUFFIX): _PREDICTIONS_COLUMNS}
-    problems = (_problem(file, columns) for file, columns in expected.items())
-    return next(filter(None, problems), "") or _problem_of_metadata(path)
-
-
-def problem_of_spectrum(path: Path) -> str:
-    """Return why a spectrum cannot be used, naming the file, or an empty text."""
-    return _problem(path, [*SPECTRUM_COLUMNS, "singular_values"])
-
-
-def _problem_of_metadata(cell: Path) -> str:
     try:
-        method_entries([cell])
-        run_facts(cell)
+        _read_cell_table(path)
+        _read_table(path.with_suffix(PREDICTIONS_SUFFIX), PREDICTIONS_COLUMNS)
+        method_entries([path])
+        run_facts(path)
     except UserError as error:
         return str(error)
     return ""
 
 
-def _problem(file: Path, columns: list[str]) -> str:
+def problem_of_spectrum(path: Path) -> str:
+    """Return why a spectrum cannot be used, naming the file, or an empty text."""
+    return problem_of_table(path, [*SPECTRUM_COLUMNS, "singular_values"])
+
+
+def problem_of_table(file: Path, columns: list[str]) -> str:
+    """Return why a Parquet file, which should have these columns, cannot be used, naming it, or an empty text."""
+    try:
+        _read_table(file, columns)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _read_table(file: Path, columns: list[str]) -> pa.Table:
     """Read all of a file: damage in its middle does not show at its ends."""
     try:
         with pq.ParquetFile(file) as opened:
             schema = opened.schema_arrow
-            opened.read([name for name in columns if name in schema.names])
+            table = opened.read([name for name in columns if name in schema.names])
     except (OSError, ValueError, pa.ArrowException) as error:
-        return f"{file} cannot be read ({str(error).partition(chr(10))[0]}): delete it and rerun"
-    version = (schema.metadata or {}).get(b"nml_schema", b"1").decode()
-    if version != str(SCHEMA_VERSION):
-        return f"{file} has version {version} of the schema, and this nml reads version {SCHEMA_VERSION}"
-    lacking = [name for name in columns if name not in schema.names]
-    return f"{file} lacks the columns {', '.join(lacking)}: delete it and rerun" if lacking else ""
+        raise UserError(f"{file} cannot be read ({str(error).partition(chr(10))[0]}): delete it and rerun") from None
+    if problem := problem_of_version(file, schema):
+        raise UserError(problem)
+    if lacking := [name for name in columns if name not in schema.names]:
+        raise UserError(f"{file} lacks the columns {', '.join(lacking)}: delete it and rerun")
+    return table
+
+
+def _read_cell_table(path: Path) -> pa.Table:
+    """Read a cell's rows, which must be those of the cell that its path names, with values that can be averaged."""
+    table = _read_table(path, CELL_COLUMNS)
+    problem = _problem_of_types(table) or _problem_of_owner(path, table) or _problem_of_values(table)
+    if problem:
+        raise UserError(f"{path} {problem}: delete it and rerun")
+    return table
+
+
+def _problem_of_types(table: pa.Table) -> str:
+    wrong = [name for name in _NUMBERS if not pa.types.is_floating(kind := table.schema.field(name).type)
+             and not pa.types.is_integer(kind)]  # fmt: skip
+    return f"has no numbers in the columns {', '.join(wrong)}" if wrong else ""
+
+
+def _problem_of_owner(path: Path, table: pa.Table) -> str:
+    """Say whose rows a file has, if they are not of the cell that its path names; a file without rows has none."""
+    if not table.num_rows:
+        return "has no rows"
+    cell = parse_cell("/".join(path.parts[-6:]))
+    expected = {**cell.encoder.identity(), "task": cell.task, "method": cell.method}
+    found = {name: table[name].unique().to_pylist() for name in expected}
+    wrong = [f"{name}={', '.join(map(str, found[name]))}" for name, value in expected.items() if found[name] != [value]]
+    return f"has rows of another cell ({'; '.join(wrong)})" if wrong else ""
+
+
+def _problem_of_values(table: pa.Table) -> str:
+    values, sizes = table["value"].to_numpy(), table["n"].to_numpy()
+    if not ((values >= 0) & (values <= 1)).all():
+        return "has a value outside [0, 1]"
+    return "" if (sizes >= 1).all() else "has a test set without samples (n < 1)"

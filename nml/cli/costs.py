@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nml import plugins
-from nml.artifacts import read_json
+from nml.cli.facts import read_facts
 from nml.config.grid import encoders_of
 from nml.config.recipes import Recipe
 from nml.config.schema import Config
@@ -92,7 +92,7 @@ def train_samples(corpus: str) -> int | None:
     """Return the training samples of a corpus: by its index if it is indexed, else as its catalogue entry says."""
     manifest = Path("results/corpora", corpus, "manifest.json")
     if manifest.is_file():
-        return sum(shard["samples"] for shard in read_json(manifest)["splits"]["train"].values())
+        return sum(shard["samples"] for shard in read_facts(manifest)["splits"]["train"].values())
     stated = re.search(r"train (?:at most )?([\d,]+)", plugins.corpora()[corpus].get("samples", ""))
     return int(stated[1].replace(",", "")) if stated else None
 
@@ -100,13 +100,13 @@ def train_samples(corpus: str) -> int | None:
 def speed_of(name: str, recipe: Recipe, encoders: Iterable[Encoder]) -> Speed | None:
     """Return how fast a recipe trains: by the encoders that are there, which also waited for data, else as measured."""
     metas = [path for encoder in encoders if (path := Path(encoder_dir(encoder), "meta.json")).is_file()]
-    known = [meta for meta in map(read_json, metas) if "device" in meta and is_same(meta["recipe"], recipe)]
+    known = [meta for meta in map(read_facts, metas) if "device" in meta and is_same(meta["recipe"], recipe)]
     if known:
         device = known[-1]["device"]
         alike = [meta["samples_per_second"] for meta in known if meta["device"] == device]
         return Speed(sum(alike) / len(alike), **device, source=f"{len(alike)} trained here")
     file = MEASURED / f"{name}.json"
-    measured = read_json(file) if file.is_file() else None
+    measured = read_facts(file) if file.is_file() else None
     if measured and is_same(measured["recipe"], recipe):
         return Speed(measured["images_per_second"], **measured["device"], source="measured, without loading")
     return None

@@ -4,8 +4,9 @@ import argparse
 import shutil
 from pathlib import Path
 
-from nml.artifacts import atomic_path, read_json, sha256_file
+from nml.artifacts import atomic_path, sha256_file
 from nml.cli.cells import problem_of
+from nml.cli.facts import read_facts
 from nml.errors import UserError
 from nml.reporting.reading import PREDICTIONS_SUFFIX
 
@@ -81,7 +82,7 @@ def _refuse_other_encoders(theirs: Path, ours: Path) -> None:
     for path in sorted((theirs / "encoders").rglob("meta.json")):
         other = _here(path, theirs, ours)
         key = "checkpoint_sha256"
-        if other.is_file() and (found := read_json(path).get(key)) != (here := read_json(other).get(key)):
+        if other.is_file() and (found := read_facts(path).get(key)) != (here := read_facts(other).get(key)):
             raise UserError(
                 f"{path} and {other} are different encoders at one address ({key} {found} and {here}); nothing was "
                 "merged. Their cells do not belong together: keep them in two folders."

@@ -9,31 +9,51 @@ from typing import Any
 
 import duckdb
 
-from nml.artifacts import atomic_path, read_json
+from nml.artifacts import atomic_path
+from nml.cli.cells import PREDICTIONS_COLUMNS, problem_of_table
 from nml.cli.console import console, table
+from nml.cli.facts import read_facts
 from nml.errors import UserError, nearest
 from nml.grid import Encoder
 from nml.reporting.digest import DIGEST_KEY, cells_digest
+from nml.reporting.reading import CELL_COLUMNS, quoted, refuse_other_versions
 
 _SHOWN_ROWS = 200
 _FILTER = re.compile(r"(\w+)=([^\s'\"]*)")
 TOGETHER = ("results/tables/cells.parquet", "results/partial/tables/cells.parquet")
 """All rows of some cells, in a table of the report."""
 _PREDICTIONS = ".predictions.parquet"
+_OF_THE_QUESTION = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException)
 
 
 def run(options: argparse.Namespace) -> None:
     """Answer `options.question`, SQL or filters: print the table, or save it to `options.csv` or `options.parquet`."""
-    with open_results(_addressed(options.question)) as connection:
+    # One thread: the order of a sum, and so its last bits, must not depend on the machine.
+    with duckdb.connect(config={"threads": 1}) as connection:
+        open_results(connection, _addressed(options.question))
         try:
             answer = connection.sql(_statement(options.question, connection))
             if answer is None:
                 raise UserError("the statement gives no table. Ask with SELECT, DESCRIBE or SUMMARIZE.")
             _deliver(answer, options)
         except duckdb.Error as error:
-            views = ", ".join(row[0] for row in connection.execute("SHOW TABLES").fetchall())
-            hint = f"The views here are: {views}. Their columns: nml query 'DESCRIBE cells'"
-            raise UserError(f"{error}\n{hint}") from None
+            raise UserError(_explained(error, connection)) from None
+
+
+def _explained(error: duckdb.Error, connection: duckdb.DuckDBPyConnection) -> str:
+    """Name the file that cannot be read, if that is why; else say what there is to ask about."""
+    if not isinstance(error, _OF_THE_QUESTION) and (problem := _first_problem()):
+        return problem
+    views = ", ".join(row[0] for row in connection.execute("SHOW TABLES").fetchall())
+    return f"{error}\nThe views here are: {views}. Their columns: nml query 'DESCRIBE cells'"
+
+
+def _first_problem() -> str:
+    """Return what is wrong with the first file of results that cannot be used, or an empty text."""
+    columns = {file: CELL_COLUMNS for file in _tables("results/cells")}
+    columns |= {file: PREDICTIONS_COLUMNS for file in columns if file.endswith(_PREDICTIONS)}
+    columns |= {file: [] for file in _tables("results/spectra")}
+    return next(filter(None, (problem_of_table(Path(file), names) for file, names in columns.items())), "")
 
 
 def _statement(question: list[str], connection: duckdb.DuckDBPyConnection) -> str:
@@ -61,16 +81,21 @@ def _addressed(question: list[str]) -> dict[str, str]:
     return {m[1]: m[2] for m in filters if m[1] in ("task", "method")} if all(filters) else {}
 
 
-def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
-    """Return a database in memory with a view of each kind of result that there is, cells of `only` a task or method.
+def open_results(connection: duckdb.DuckDBPyConnection, only: Mapping[str, str]) -> None:
+    """Make a view of each kind of result that there is; of cells, those of `only` a task or method.
 
     Raises
     ------
     UserError
-        If there are no results at all.
+        If there are no results at all, or a file that cannot be used shows at once.
     """
-    # One thread: the order of a sum, and so its last bits, must not depend on the machine.
-    connection = duckdb.connect(config={"threads": 1})
+    try:
+        _create_views(connection, only)
+    except duckdb.Error as error:
+        raise UserError(_first_problem() or str(error)) from None
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, only: Mapping[str, str]) -> None:
     files, spectra = _tables("results/cells"), _tables("results/spectra")
     metas = sorted(Path("results/encoders").rglob("meta.json"))
     if not (files or spectra or metas):
@@ -78,15 +103,22 @@ def open_results(only: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     if cells := [file for file in files if not file.endswith(_PREDICTIONS)]:
         # Where none is left, any one says which columns there are.
         files_of_cells = [file for file in cells if _is_wanted(file, only)] or cells[:1]
-        together = None if only else _table_of(connection, cells)
-        connection.read_parquet(together or files_of_cells).create_view("cells")
+        _create_cells(connection, files_of_cells, None if only else _table_of(connection, cells))
     if predictions := [file for file in files if file.endswith(_PREDICTIONS)]:
         _create_predictions(connection, predictions)
     if spectra:
         connection.read_parquet(spectra).create_view("spectra")
     if metas:
         _create_encoders(connection, metas)
-    return connection
+
+
+def _create_cells(connection: duckdb.DuckDBPyConnection, files: list[str], together: str | None) -> None:
+    """Make the view of cells, from one table of them if there is one."""
+    if not together:
+        refuse_other_versions(files)
+    # A count alone would not notice a file without the columns of a cell.
+    rows = connection.read_parquet(together or files).filter("corpus IS NOT NULL")
+    rows.project(quoted(CELL_COLUMNS)).create_view("cells")
 
 
 def _table_of(connection: duckdb.DuckDBPyConnection, cells: list[str]) -> str | None:
@@ -129,16 +161,18 @@ def _create_predictions(connection: duckdb.DuckDBPyConnection, files: list[str])
 
 
 def _create_encoders(connection: duckdb.DuckDBPyConnection, metas: list[Path]) -> None:
-    rows = [_encoder_row(read_json(meta)) for meta in metas]
+    rows = [_encoder_row(meta) for meta in metas]
     columns = dict.fromkeys(name for row in rows for name in row)
     values = [{name: row.get(name) for name in columns} for row in rows]
     connection.execute("CREATE TABLE encoders AS SELECT unnest(row) FROM (SELECT unnest($1) AS row)", [values])
 
 
-def _encoder_row(meta: dict[str, Any]) -> dict[str, Any]:
+def _encoder_row(path: Path) -> dict[str, Any]:
     """Return the columns of one encoder: its address and identity, and the plain values of its `meta.json`."""
-    plain = {name: value for name, value in meta.items() if not isinstance(value, dict | list)}
-    return {"address": meta["address"], **Encoder.parse(meta["address"]).identity(), **plain}
+    plain = {name: value for name, value in read_facts(path).items() if not isinstance(value, dict | list)}
+    address = "/".join(path.parts[-5:-1])
+    named = {"address": address, **Encoder.parse(address).identity()}
+    return named | plain | named
 
 
 def _deliver(answer: duckdb.DuckDBPyRelation, options: argparse.Namespace) -> None:

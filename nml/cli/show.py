@@ -3,9 +3,9 @@
 import argparse
 import json
 
-from nml.artifacts import read_json
 from nml.cli.cells import parse_cell, read_cell
 from nml.cli.console import console, table
+from nml.cli.facts import read_facts
 from nml.grid import encoder_dir
 
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     out.print(made)
     meta = cell.path.with_suffix(".meta.json")
     if meta.is_file():
-        out.print(f"\n{meta}\n{json.dumps(read_json(meta), indent=2)}")
+        out.print(f"\n{meta}\n{json.dumps(read_facts(meta), indent=2)}")
     out.print(f"\nencoder   {encoder_dir(cell.encoder)}/meta.json")
     out.print(f"log       {cell.log}{'' if cell.log.is_file() else ' (none)'}")
     out.print(f"rerun     snakemake --cores 1 --force {cell.path}")

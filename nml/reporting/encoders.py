@@ -7,7 +7,7 @@ import pandas as pd
 
 from nml.artifacts import read_json
 from nml.errors import UserError
-from nml.grid import UNTRAINED, Encoder
+from nml.grid import RELEASED, UNTRAINED, Encoder
 from nml.reporting.reading import ENCODER, no_rows
 
 FIELDS = {
@@ -62,7 +62,7 @@ def learning_table(metas: Sequence[str | Path]) -> pd.DataFrame:
         A log is missing or lacks a column.
     """
     encoders = pretraining_table(metas)
-    trained = encoders[encoders["noise_kind"] != UNTRAINED]
+    trained = encoders[~encoders["noise_kind"].isin([UNTRAINED, RELEASED])]
     folders = {read_json(path)["address"]: Path(path).parent for path in metas}
     logs = [_log(folders[row["address"]], row) for row in trained.to_dict("records")]
     frame = pd.concat(logs) if logs else no_rows([*ENCODER, *LOGGED])

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from nml.errors import UserError
 
@@ -15,6 +17,7 @@ CELL_COLUMNS = [*CELL_KEY, "value", "n"]
 SCHEMA_VERSION = 1
 """Of cells, predictions and spectra. A file of another version says so as `nml_schema` in its Parquet metadata; the
 first version has no such entry. To be raised when a column changes its meaning."""
+_VERSION_KEY = b"nml_schema"
 _NAMES = ("corpus", "recipe", "noise_kind", "task", "group", "test_set")
 PREDICTIONS_SUFFIX = ".predictions.parquet"
 SPECTRUM_KEY = [*ENCODER, "task", "group", "test_set"]
@@ -42,8 +45,11 @@ def read_cells(files: Sequence[str | Path]) -> pd.DataFrame:
     Raises
     ------
     UserError
-        No files, a file that is missing or no cell, a row twice, a value outside [0, 1], or a test set without samples.
+        No files, a file that is missing, no cell or of another version of the schema, a row twice, a value outside
+        [0, 1], or a test set without samples.
     """
+    _require(files, "cells")
+    refuse_other_versions(files)
     cells = query_files(files, f"SELECT {quoted(CELL_COLUMNS)} FROM files ORDER BY {quoted(CELL_KEY)}", "cells")
     _refuse_repeated_rows(cells, CELL_KEY, "cells")
     _refuse_rows(cells, ~cells["value"].between(0, 1), CELL_KEY, "a value outside [0, 1]")
@@ -93,6 +99,33 @@ def read_singular_values(files: Sequence[str | Path]) -> pd.DataFrame:
         FROM long WHERE rank <= shortest GROUP BY {noise}, rank ORDER BY {noise}, rank
     """
     return query_files(files, query, "spectra")
+
+
+def refuse_other_versions(files: Iterable[str | Path]) -> None:
+    """Raise `UserError` naming the first of many small Parquet files that is of another version of the schema."""
+    for file in files:
+        # Looking for the entry in thousands of files takes tenths of a second, opening them seconds.
+        named = _VERSION_KEY in Path(file).read_bytes()
+        if (named or SCHEMA_VERSION != 1) and (problem := _problem_of_file(file)):
+            raise UserError(problem)
+
+
+def _problem_of_file(file: str | Path) -> str:
+    try:
+        return problem_of_version(file, pq.read_schema(file))
+    except (OSError, ValueError, pa.ArrowException):
+        # Who reads it next says what is wrong with it.
+        return ""
+
+
+def problem_of_version(file: str | Path, schema: pa.Schema) -> str:
+    """Say that a Parquet file with this schema is of another version of it; empty if it is of this one."""
+    version = (schema.metadata or {}).get(_VERSION_KEY, b"1").decode(errors="replace")
+    if version == str(SCHEMA_VERSION):
+        return ""
+    return (
+        f"{file} has version {version} of the schema, and this nml reads version {SCHEMA_VERSION}: delete it and rerun"
+    )
 
 
 def query_files(files: Sequence[str | Path], query: str, what: str) -> pd.DataFrame:

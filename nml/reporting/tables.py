@@ -15,11 +15,12 @@ from nml.reporting.claims import claims_table
 from nml.reporting.costs import cost_table, run_times
 from nml.reporting.datasets import datasets_table
 from nml.reporting.differences import paired_differences
-from nml.reporting.digest import DIGEST_KEY, cells_digest
+from nml.reporting.digest import DIGEST_KEY, address_of, cells_digest
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.headline import main_table
 from nml.reporting.labels import TABLES
 from nml.reporting.matrix import (
+    DONE,
     absent_of,
     complete_averages,
     count_missing,
@@ -59,15 +60,17 @@ def build_tables(
     Raises
     ------
     UserError
-        A list is empty, or a file is missing, unreadable or contradicts another; see `nml.reporting.reading`.
+        A list is empty, or a file is missing, unreadable, or contradicts another or its path; see
+        `nml.reporting.reading`.
     """
     # Before they are read: if one changes meanwhile, the digest is not that of what is there then.
     digest = cells_digest(cell_files)
     cells = read_cells(cell_files)
+    matrix = matrix_table(cells, absent)
+    _require_rows_of(cell_files, matrix)
     spectra, singular_values = _spectra(spectrum_files)
     covariances, points = sampling_covariances(cell_files), spectrum_points(cells, spectra)
     pretraining, sampling = pretraining_table(encoder_metas), sampling_variance(cell_files)
-    matrix = matrix_table(cells, absent)
     lacking = absent_of(matrix, cells)
     averages = average_over_tasks(cells, sampling, covariances)
     each = average_each_test_set(cells[cells["task"].isin(read_published()["task"])], sampling, covariances)
@@ -96,6 +99,14 @@ def build_tables(
     for name, frame in tables.items():
         write_table(frame, Path(out_dir) / name, note, {DIGEST_KEY: digest} if name == "cells" else NO_METADATA)
     write_text(Path(out_dir) / "main.txt", main_table(tables["averages"], matrix_note(matrix)) + "\n")
+
+
+def _require_rows_of(cell_files: Sequence[str | Path], matrix: pd.DataFrame) -> None:
+    """Refuse a file without rows of the cell that its path names: the averages would silently be thinner."""
+    done = {address_of(path) for path in matrix.loc[matrix["state"] == DONE, "path"]}
+    for file in cell_files:
+        if address_of(file) not in done:
+            raise UserError(f"{file} has no rows of the cell that its path names. Delete it and rerun.")
 
 
 def _spectra(files: Sequence[str | Path]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -79,5 +79,13 @@ def test_other_weights_at_the_same_address_are_refused(other: Path, capsys: pyte
     assert "different encoders at one address" in refusal(capsys, str(other))
 
 
+def test_a_damaged_description_of_an_encoder_is_named(other: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (Path("results"), other):
+        write_json(folder / "encoders" / CLEAN / "meta.json", {"checkpoint_sha256": "a"})
+    path = other / "encoders" / CLEAN / "meta.json"
+    path.write_text('{"checkpoint_sha256": ')
+    assert f"{path} cannot be read" in refusal(capsys, str(other))
+
+
 def test_a_folder_without_cells_is_no_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no folder `cells`" in refusal(capsys, str(tmp_path))

@@ -206,3 +206,37 @@ def test_a_damaged_table_or_one_that_names_no_cells_is_not_asked(
     rows = pq.ParquetFile(io.BytesIO(whole)).read()
     write_parquet(marked_table, {name: rows[name] for name in rows.column_names})
     assert ask(capsys, EVERYTHING)[-1] == ["4", "0.75"]
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "middle", "version"])
+def test_a_cell_that_cannot_be_read_is_named(damage: str, first: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = sorted(file for file in Path("results/cells").rglob("*.parquet") if "predictions" not in file.name)
+    cell = cells[0 if first else -1]
+    spoil(cell, damage)
+    for sql in ("SELECT count(*) FROM cells", "SELECT avg(value) FROM cells"):
+        shown = refusal(capsys, sql)
+        assert shown.startswith(f"nml query: {cell} ") and "elete it and rerun" in shown and shown.count("\n") == 1
+
+
+def spoil(cell: Path, damage: str) -> None:
+    """Truncate a cell, overwrite its middle, or write other columns or another version of the schema."""
+    whole, rows = cell.read_bytes(), pq.ParquetFile(cell).read()
+    columns = {name: rows[name] for name in rows.column_names}
+    if damage == "truncated":
+        cell.write_bytes(whole[:-9])
+    elif damage == "middle":
+        cell.write_bytes(whole[:4] + b"\xff" * (len(whole) - 12) + whole[-8:])
+    elif damage == "foreign":
+        write_parquet(cell, {"value": [0.5]})
+    else:
+        write_parquet(cell, columns, rows.schema.with_metadata({"nml_schema": "2"}))
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("text", ['{"address": ', "[]"])
+def test_a_damaged_description_of_an_encoder_is_named(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = f"results/encoders/{NOISY}/meta.json"
+    write_text(path, text)
+    assert f"nml query: {path} " in refusal(capsys, "SELECT * FROM encoders")

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from nml.artifacts import write_json, write_parquet, write_text
 from nml.cli import main
+from nml.cli.cells import problem_of
+from nml.cli.jobs import jobs_of
+from nml.cli.report import usable_cells
+from nml.config.load import load_config
 from nml.grid import Encoder, cell_path, encoder_dir, spectrum_path
 from nml.reporting.markdown import KEPT
 from tests.reporting.conftest import make_log
@@ -173,6 +178,42 @@ def test_one_damaged_file_costs_its_cell_alone(end: str, capsys: pytest.CaptureF
     matrix = pd.read_parquet("results/partial/tables/matrix.parquet").set_index("path")
     state, reason = matrix.loc[str(cell), ["state", "reason"]]
     assert state == "failed" and reason.startswith(f"{cell.with_suffix(end)} ") and "\n" not in reason
+
+
+def spoil(cell: Path, how: str) -> None:
+    """Make a cell a whole Parquet file with all columns, of which no average can be taken."""
+    rows = pq.ParquetFile(cell).read()
+    columns = {name: rows[name] for name in rows.column_names}
+    changes = {
+        "empty": {name: column[:0] for name, column in columns.items()},
+        "another's": {"method": ["mlp"] * len(rows)},
+        "text": {"value": ["half"] * len(rows)},
+        "percent": {"value": [50.0] * len(rows)},
+        "not a number": {"value": [float("nan")] * len(rows)},
+        "no samples": {"n": [0] * len(rows)},
+    }
+    write_parquet(cell, columns | changes[how])
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("empty", "has no rows"),
+        ("another's", "has rows of another cell (method=mlp)"),
+        ("text", "has no numbers in the columns value"),
+        ("percent", "has a value outside [0, 1]"),
+        ("not a number", "has a value outside [0, 1]"),
+        ("no samples", "has a test set without samples (n < 1)"),
+    ],
+)
+def test_a_cell_that_cannot_be_averaged_is_failed_and_named(how: str, said: str) -> None:
+    """A page of these cells would say nothing of it, and the average would be thinner."""
+    whole_matrix()
+    cell = Path(cell_path(NOISY, "handwritten-digits", "lp"))
+    spoil(cell, how)
+    assert problem_of(cell) == f"{cell} {said}: delete it and rerun"
+    states = {row["path"]: row["state"] for row in usable_cells(jobs_of(load_config("config.yaml")))}
+    assert states.pop(str(cell)) == "failed" and set(states.values()) == {"done"} and len(states) == 11
 
 
 @pytest.mark.parametrize("name", ["spectrum", "meta.json", "log.csv"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from nml.cli import main
@@ -70,3 +71,17 @@ def test_a_truncated_cell_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_filters_ask_for_rows_of_cells(capsys: pytest.CaptureFixture[str]) -> None:
     lines = ask(capsys, "query", "task=emoji-domains", "noise_percent=20").splitlines()
     assert len(lines) == 3 and "symmetric" in lines[2]
+
+
+@pytest.mark.usefixtures("cells")
+def test_damaged_metadata_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    path = f"results/cells/{NOISY}/emoji-domains/lp.meta.json"
+    Path(path).write_text('{"wall_seconds": ')
+    assert f"nml show: {path} cannot be read" in refusal(capsys, "show", f"{NOISY}/emoji-domains/lp")
+
+
+@pytest.mark.usefixtures("cells")
+def test_a_cell_of_another_version_of_the_schema_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(f"results/cells/{NOISY}/emoji-domains/lp.parquet")
+    pq.write_table(pq.ParquetFile(path).read().replace_schema_metadata({"nml_schema": "2"}), path)
+    assert f"{path} has version 2 of the schema" in refusal(capsys, "show", f"{NOISY}/emoji-domains/lp")

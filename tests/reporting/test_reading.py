@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from nml.errors import UserError
@@ -41,6 +42,14 @@ def test_a_file_that_is_no_cell_is_refused(tmp_path):
     (tmp_path / "c.parquet").write_text("not Parquet")
     with pytest.raises(UserError, match=r"c\.parquet"):
         read_cells([cell, tmp_path / "c.parquet"])
+
+
+def test_a_cell_of_another_version_of_the_schema_is_named(tmp_path):
+    files = [write(tmp_path / f"{task}.parquet", cell_rows([{"task": task}])) for task in "ab"]
+    later = pq.ParquetFile(files[1]).read().replace_schema_metadata({"nml_schema": "2"})
+    pq.write_table(later, files[1])
+    with pytest.raises(UserError, match=r"b\.parquet has version 2 of the schema, and this nml reads version 1"):
+        read_cells(files)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +48,24 @@ def test_the_table_of_cells_says_of_which_cells_it_is(tables_dir, study):
     metadata = pq.read_schema(tables_dir / "cells.parquet").metadata
     assert metadata[DIGEST_KEY.encode()].decode() == cells_digest(study["cell_files"])
     assert cells_digest(study["cell_files"]) != cells_digest(study["cell_files"][1:])
+
+
+@pytest.mark.parametrize("how", ["empty", "copied"])
+def test_a_cell_without_rows_of_its_own_is_refused(study, tmp_path, how):
+    """The averages would silently be over fewer cells."""
+    first, second = (Path(tmp_path, *file.parts[-8:]) for file in study["cell_files"][:2])
+    for source, target in zip(study["cell_files"], (first, second), strict=False):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    rows = pq.ParquetFile(second).read()
+    kept = (
+        rows[:0]
+        if how == "empty"
+        else rows.set_column(rows.column_names.index("method"), "method", [["lp"] * len(rows)])
+    )
+    pq.write_table(kept, second)
+    with pytest.raises(UserError, match=f"{re.escape(str(second))} has no rows of the cell"):
+        build_tables([first, second], [], [], tmp_path / "tables")
 
 
 @pytest.mark.parametrize("table", ["cells", "averages", "per_task"])
