@@ -10,7 +10,7 @@ from nml.errors import UserError
 from nml.reporting.averages import add_unit
 from nml.reporting.contrasts import against_cell, estimate
 from nml.reporting.labels import HEADLINE_METRIC, p_label
-from nml.reporting.sampling import sampling_covariances
+from nml.reporting.sampling import sampling_of
 
 _KEY = ["group", "test_set", "fraction"]
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     pairs = against_cell(*rows)
     if pairs.empty:
         raise UserError(f"'{first}' and '{second}' have no test set, fraction and tuning seed in common.")
-    found = estimate(pairs, _KEY, sampling_covariances([first.path, second.path]))
+    found = estimate(pairs, _KEY, sampling_of([first.path, second.path]).covariances)
     names = ("A %", "B %", "A minus B", "95 %", "p", "seeds")
     made = table(*_KEY, *names, numbers=names)
     for place, row in zip(found.index, found.itertuples(), strict=True):

@@ -53,9 +53,9 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame, covariances:
     cells
         Rows of `nml.reporting.reading.read_cells`.
     sampling
-        Rows of `nml.reporting.sampling.sampling_variance` for the same cells.
+        `variance` of `nml.reporting.sampling.sampling_of` for the same cells.
     covariances
-        `nml.reporting.sampling.sampling_covariances` of the same cells.
+        Its `covariances`, of the same cells.
 
     Returns
     -------

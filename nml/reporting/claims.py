@@ -52,7 +52,7 @@ def claims_table(
     pretraining
         Rows of `nml.reporting.encoders.pretraining_table`.
     covariances
-        `nml.reporting.sampling.sampling_covariances` of the same cells.
+        `nml.reporting.sampling.Covariances` of the same cells.
     absent
         `nml.reporting.matrix.absent_of` the matrix, for those that `missing` counts.
 

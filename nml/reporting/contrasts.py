@@ -78,7 +78,7 @@ def estimate(
     .. math:: \text{difference} \pm t_{0.975, \nu} \sqrt{V_\text{test} + V_\text{seeds} - V_\text{both}}.
 
     - :math:`V_\text{test} = \sum_d a_d^T \Sigma_d a_d` over the test sets, which are taken as independent, with the
-      signed weights of their cells and `nml.reporting.sampling.sampling_covariances`: both sides of a pair share the
+      signed weights of their cells and `nml.reporting.sampling.Covariances`: both sides of a pair share the
       test samples.
     - :math:`V_\text{seeds}`: for each corpus and recipe with several pre-training seeds, the variance between
       the seeds' contributions, divided by their number; with one, the variance between tuning seeds, task by task.

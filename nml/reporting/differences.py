@@ -34,7 +34,7 @@ def paired_differences(cells: pd.DataFrame, covariances: Covariances) -> pd.Data
     cells
         Rows of `nml.reporting.reading.read_cells`.
     covariances
-        `nml.reporting.sampling.sampling_covariances` of the same cells.
+        `nml.reporting.sampling.Covariances` of the same cells.
 
     Returns
     -------

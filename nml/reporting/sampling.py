@@ -8,46 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from nml.reporting.predictions import read_clusters, read_unit_sums
+from nml.reporting.predictions import read_clusters
 from nml.reporting.reading import CELL_NAME, ENCODER
 
 SAMPLING_KEY = [*ENCODER, "task", "test_set", "method", "fraction"]
-
-
-def sampling_variance(cell_files: Sequence[str | Path]) -> pd.DataFrame:
-    r"""Return the cluster-robust variance of accuracy, averaged over tuning seeds, of every test set.
-
-    Test images may be views of one drawing or of one font, which are right or wrong together; these clusters, not
-    images, are independent. With :math:`R_c` right of :math:`M_c` predictions on cluster c (all its images and seeds),
-
-    .. math:: V = \frac{\sum_c (R_c - \tilde p M_c)^2}{(\sum_c M_c)^2}, \qquad \tilde p = \frac{\sum_c R_c}{\sum_c M_c},
-
-    where four clusters of average size are added, two right and two wrong, so that V stays positive at 0 and 1. With
-    one image per cluster and one seed this is the variance of Agresti and Coull (1998), p (1 - p) / (n + 4).
-
-    Parameters
-    ----------
-    cell_files
-        Cells; the predictions of `<method>.parquet` are read from `<method>.predictions.parquet` beside it. The
-        cluster of a sample is its key up to the first `__`, or all of the key.
-
-    Returns
-    -------
-    DataFrame with `SAMPLING_KEY`, `clusters` (independent of each other) and `variance` (of a fraction in
-    [0, 1]); sorted.
-
-    Raises
-    ------
-    UserError
-        No cells, or a file is missing or unreadable.
-    """
-    sums = read_unit_sums(cell_files)
-    size = sums["predictions"] / sums["clusters"]
-    total = sums["predictions"] + 4 * size
-    share = (sums["correct"] + 2 * size) / total
-    squares = sums["correct_squared"] - 2 * share * sums["cross"] + share**2 * sums["predictions_squared"]
-    added = 2 * size**2 * (share**2 + (1 - share) ** 2)
-    return sums[[*SAMPLING_KEY, "clusters"]].assign(variance=(squares + added) / total**2)
 
 
 class Covariance(NamedTuple):
@@ -63,40 +27,95 @@ Covariances = Mapping[tuple[str, str, int], Covariance]
 """By (task, test set, fraction)."""
 
 
-def sampling_covariances(cell_files: Sequence[str | Path]) -> dict[tuple[str, str, int], Covariance]:
-    r"""Return how the accuracies of cells on the same test set move together with other test samples.
+class Sampling(NamedTuple):
+    """How far accuracies would move with other test samples; see `sampling_of`."""
 
-    Cells that are right and wrong on the same samples differ by less than their own intervals say; with this matrix the
-    variance of any weighted sum of cells, :math:`\sum_i a_i p_i`, is :math:`a^T \Sigma a`, paired by test sample:
+    variance: pd.DataFrame
+    """`SAMPLING_KEY`, `clusters` (independent of each other) and `variance` (of a fraction in [0, 1]); sorted."""
+    covariances: Covariances
+    """For each (task, test set, fraction)."""
+
+
+def sampling_of(cell_files: Sequence[str | Path]) -> Sampling:
+    r"""Return how far the accuracy of each cell, and the difference of any two, would move with other test samples.
+
+    Test images may be views of one drawing or of one font, which are right or wrong together; these clusters, not
+    images, are independent. With :math:`R_c` right of :math:`M_c` predictions on cluster c (all its images and seeds),
+    the cluster-robust variance of accuracy, averaged over tuning seeds, is
+
+    .. math:: V = \frac{\sum_c (R_c - \tilde p M_c)^2}{(\sum_c M_c)^2}, \qquad \tilde p = \frac{\sum_c R_c}{\sum_c M_c},
+
+    where four clusters of average size are added, two right and two wrong, so that V stays positive at 0 and 1. With
+    one image per cluster and one seed this is the variance of Agresti and Coull (1998), p (1 - p) / (n + 4).
+
+    Cells that are right and wrong on the same samples differ by less than their own intervals say; with the covariance
+    of C clusters the variance of any weighted sum of cells, :math:`\sum_i a_i p_i`, is :math:`a^T \Sigma a`, paired by
+    test sample:
 
     .. math:: \Sigma_{ij} = \frac{C}{C - 1} \sum_c e_{ic} e_{jc}, \qquad
-              e_{ic} = \frac{R_{ic} - p_i M_{ic}}{\sum_c M_{ic}},
+              e_{ic} = \frac{R_{ic} - p_i M_{ic}}{\sum_c M_{ic}}.
 
-    with the sums of `sampling_variance` over C clusters. This is what a bootstrap of whole clusters gives in the limit
-    of many resamples, up to C / (C - 1).
+    This is what a bootstrap of whole clusters gives in the limit of many resamples, up to C / (C - 1).
 
     Parameters
     ----------
     cell_files
-        Cells, with their predictions beside them; the files of a task are read together.
-
-    Returns
-    -------
-    A `Covariance` for each (task, test set, fraction).
+        Cells, one or more; the predictions of `<method>.parquet` are read from `<method>.predictions.parquet` beside
+        it, those of a task together. The cluster of a sample is its key up to the first `__`, or all of the key.
 
     Raises
     ------
     UserError
-        No cells, or a file is missing or unreadable.
+        A file is missing or unreadable.
     """
     tasks = defaultdict(list)
     for file in cell_files:
         tasks[Path(file).parent.name].append(file)
-    found = {}
+    variances, covariances = [], {}
     for task in sorted(tasks):
-        for (test_set, fraction), part in read_clusters(tasks[task]).groupby(["test_set", "fraction"]):
-            found[task, test_set, int(fraction)] = _covariance(part)
-    return found
+        cells, counts = read_clusters(tasks[task])
+        for (test_set, fraction), part in counts.groupby(["test_set", "fraction"]):
+            found = _accuracies(cells, part)
+            variances.append(_variances(found).assign(test_set=test_set, fraction=fraction))
+            covariances[task, test_set, int(fraction)] = _covariance(found)
+    table = pd.concat(variances).sort_values(SAMPLING_KEY, ignore_index=True)
+    return Sampling(table[[*SAMPLING_KEY, "clusters", "variance"]], covariances)
+
+
+class _Accuracies(NamedTuple):
+    """What cells predicted right on one test set: `CELL_NAME` of each, and counts, float64, shape (cells, clusters)."""
+
+    cells: pd.DataFrame
+    correct: np.ndarray
+    predictions: np.ndarray
+
+
+def _accuracies(cells: pd.DataFrame, counts: pd.DataFrame) -> _Accuracies:
+    present, rows = np.unique(counts["cell"], return_inverse=True)
+    columns, names = pd.factorize(counts["cluster"], sort=True)
+    correct, predictions = np.zeros((2, len(present), len(names)))
+    correct[rows, columns], predictions[rows, columns] = counts["correct"], counts["predictions"]
+    return _Accuracies(cells.iloc[present], correct, predictions)
+
+
+def _variances(found: _Accuracies) -> pd.DataFrame:
+    right, made = found.correct, found.predictions
+    clusters = (made > 0).sum(axis=1)
+    size = made.sum(axis=1) / clusters
+    total = made.sum(axis=1) + 4 * size
+    share = (right.sum(axis=1) + 2 * size) / total
+    squares = (right**2).sum(axis=1) - 2 * share * (right * made).sum(axis=1) + share**2 * (made**2).sum(axis=1)
+    added = 2 * size**2 * (share**2 + (1 - share) ** 2)
+    return found.cells.assign(clusters=clusters, variance=(squares + added) / total**2)
+
+
+def _covariance(found: _Accuracies) -> Covariance:
+    right, total = found.correct, found.predictions.sum(axis=1, keepdims=True)
+    errors = (right - right.sum(axis=1, keepdims=True) / total * found.predictions) / total
+    # One cluster says nothing of how far others would differ.
+    factor = errors.shape[1] / (errors.shape[1] - 1) if errors.shape[1] > 1 else np.nan
+    names = found.cells.itertuples(index=False, name=None)
+    return Covariance({name: row for row, name in enumerate(names)}, factor * errors @ errors.T)
 
 
 def contrast_variance(terms: pd.DataFrame, covariances: Covariances) -> tuple[pd.Series, pd.Series]:
@@ -145,14 +164,3 @@ def _quadratic(terms: pd.DataFrame, key: list[str], covariances: Covariances) ->
         variance = ((weights @ covariance.matrix[np.ix_(used, used)]) * weights).sum(axis=1)
         total[present] += variance.clip(0)
     return pd.Series(total, names)
-
-
-def _covariance(clusters: pd.DataFrame) -> Covariance:
-    shape = {"index": CELL_NAME, "columns": "cluster", "fill_value": 0, "sort": True}
-    correct = clusters.pivot_table(values="correct", **shape)
-    predictions = clusters.pivot_table(values="predictions", **shape).to_numpy(dtype=float)
-    right, total = correct.to_numpy(dtype=float), predictions.sum(axis=1, keepdims=True)
-    errors = (right - right.sum(axis=1, keepdims=True) / total * predictions) / total
-    # One cluster says nothing of how far others would differ.
-    factor = errors.shape[1] / (errors.shape[1] - 1) if errors.shape[1] > 1 else np.nan
-    return Covariance({name: row for row, name in enumerate(correct.index)}, factor * errors @ errors.T)

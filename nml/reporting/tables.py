@@ -39,7 +39,7 @@ from nml.reporting.reading import (
     read_singular_values,
     read_spectra,
 )
-from nml.reporting.sampling import sampling_covariances, sampling_variance
+from nml.reporting.sampling import sampling_of
 from nml.reporting.writing import NO_METADATA, write_table
 
 
@@ -69,8 +69,8 @@ def build_tables(
     matrix = matrix_table(cells, absent)
     _require_rows_of(cell_files, matrix)
     spectra, singular_values = _spectra(spectrum_files)
-    covariances, points = sampling_covariances(cell_files), spectrum_points(cells, spectra)
-    pretraining, sampling = pretraining_table(encoder_metas), sampling_variance(cell_files)
+    sampling, covariances = sampling_of(cell_files)
+    pretraining, points = pretraining_table(encoder_metas), spectrum_points(cells, spectra)
     lacking = absent_of(matrix, cells)
     averages = average_over_tasks(cells, sampling, covariances)
     each = average_each_test_set(cells[cells["task"].isin(read_published()["task"])], sampling, covariances)

@@ -58,11 +58,8 @@ def test_a_cell_without_rows_of_its_own_is_refused(study, tmp_path, how):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
     rows = pq.ParquetFile(second).read()
-    kept = (
-        rows[:0]
-        if how == "empty"
-        else rows.set_column(rows.column_names.index("method"), "method", [["lp"] * len(rows)])
-    )
+    others = rows.set_column(rows.column_names.index("method"), "method", [["nmtune"] * len(rows)])
+    kept = rows[:0] if how == "empty" else others
     pq.write_table(kept, second)
     with pytest.raises(UserError, match=f"{re.escape(str(second))} has no rows of the cell"):
         build_tables([first, second], [], [], tmp_path / "tables")
