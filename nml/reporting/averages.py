@@ -79,7 +79,7 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame, covariances:
 def average_each_test_set(cells: pd.DataFrame, sampling: pd.DataFrame, covariances: Covariances) -> pd.DataFrame:
     """Average each test set alone: `average_over_tasks` with `task` and `test_set` in the key."""
     place = ["group", "task", "test_set"]
-    joined = cells[place].agg(_SEPARATOR.join, axis=1) if len(cells) else cells["group"]
+    joined = cells["group"].str.cat(cells[["task", "test_set"]], sep=_SEPARATOR)
     table = average_over_tasks(cells.assign(group=joined), sampling, covariances)
     parts = table["group"].str.split(_SEPARATOR, expand=True).reindex(columns=range(3))
     return table.assign(**{name: parts[number] for number, name in enumerate(place)})

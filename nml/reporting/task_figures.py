@@ -1,7 +1,10 @@
 """Figures of single tasks, of parts of their training data, and of run time."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
@@ -44,15 +47,14 @@ def per_task_curves(per_task: pd.DataFrame, names: dict[tuple[str, str, str], st
     axes = figure.subplots(lines, _COLUMNS, squeeze=False, sharex=True).ravel()
     for panel, (group, task, test_set) in zip(axes, sets, strict=False):
         own = rows[(rows["group"] == group) & (rows["task"] == task) & (rows["test_set"] == test_set)]
-        for place, key in enumerate(names):
-            part = own[(own[SERIES] == key).all(axis=1)].sort_values("noise_percent")
-            errors = 100 * np.array([part["value"] - part["low"], part["high"] - part["value"]])
-            style = {"color": series_colour(place), "marker": series_marker(place), "markersize": 2.5}
-            panel.errorbar(part["noise_percent"], 100 * part["value"], errors, linewidth=0.9, elinewidth=0.6, **style)
+        _task_panel(panel, own, names)
         name = task if group == "id" else test_set.removeprefix("test-")
         panel.set_title(f"{name} ({group.upper()})", fontsize=6.5)
         panel.tick_params(labelsize=6)
         panel.grid(axis="y")
+    for panel in axes[max(len(sets) - _COLUMNS, 0) : len(sets)]:
+        # The lowest of its column, also where the last line is not full.
+        panel.tick_params(labelbottom=True)
     for panel in axes[len(sets) :]:
         panel.set_axis_off()
     figure.supxlabel(NOISE_LABEL, fontsize=8)
@@ -63,6 +65,17 @@ def per_task_curves(per_task: pd.DataFrame, names: dict[tuple[str, str, str], st
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 2))
     return figure
+
+
+def _task_panel(axes: Axes, rows: pd.DataFrame, names: Iterable[tuple[str, str, str]]) -> None:
+    """Draw one test set, a line for each of the names; side by side, so that no bar hides another."""
+    names, dodge = list(names), 0.025 * max(rows["noise_percent"].max(), 1)
+    for place, key in enumerate(names):
+        part = rows[(rows[SERIES] == key).all(axis=1)].sort_values("noise_percent")
+        errors = 100 * np.array([part["value"] - part["low"], part["high"] - part["value"]])
+        style = {"color": series_colour(place), "marker": series_marker(place), "markersize": 2.5}
+        x = part["noise_percent"] + dodge * (place - (len(names) - 1) / 2)
+        axes.errorbar(x, 100 * part["value"], errors, linewidth=0.9, elinewidth=0.6, **style)
 
 
 def fraction_curves(averages: pd.DataFrame, names: dict[tuple[str, str, str], str]) -> Figure:

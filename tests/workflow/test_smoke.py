@@ -1,6 +1,7 @@
 """The whole study, small but real: what a run leaves behind."""
 
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from nml.cli import main
 from nml.cli.jobs import jobs_of
 from nml.config.load import load_config
+from nml.reporting.labels import FIGURES, TABLES
 
 pytestmark = pytest.mark.workflow
 CONTRACT = [
@@ -101,6 +103,18 @@ def test_each_job_has_a_log_and_a_benchmark(finished):
     benchmarks = {p.relative_to(results / "benchmarks").with_suffix("") for p in results.glob("benchmarks/**/*.jsonl")}
     assert logs == benchmarks
     assert len(logs) == 1 + 3 + 2 + 4 + 2 + 1 + 12 + 3
+
+
+def test_snakemakes_own_report_holds_tables_and_figures_and_links_to_nothing_outside(rerun):
+    rerun.snakemake("--report", "report.html")
+    page = (rerun.path / "report.html").read_text()
+    assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(?!data:)', page)
+    found = re.search(r"var results = (\{.*\});?$", page, re.MULTILINE)
+    results = json.loads(found[1])
+    shown = [*(f"results/figures/{name}.png" for name in FIGURES), *(f"results/tables/{name}.md" for name in TABLES)]
+    shown += ["results/figures/noise/emoji/swap-20.png", "results/report/index.html"]
+    assert set(shown) <= set(results)
+    assert all(results[path]["caption"] for path in shown)
 
 
 def test_the_command_line_counts_the_jobs_that_the_rules_run(finished, monkeypatch):
