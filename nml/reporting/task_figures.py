@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from nml.grid import UNTRAINED
 from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC, MAJORITY, method_label, method_rank
@@ -134,9 +134,11 @@ def run_time(averages: pd.DataFrame, run_times: pd.DataFrame) -> Figure:
             style = {"marker": marker, "color": method_style(row.method, methods)["color"], "markersize": 6}
             panel.plot(row.seconds, 100 * row.value, linestyle="", **style)
         panel.set(xscale="log", xlabel="seconds a cell", ylabel=f"{group.upper()} accuracy (%)")
-        for formatted in (panel.xaxis.set_major_formatter, panel.xaxis.set_minor_formatter):
-            formatted(StrMethodFormatter("{x:g}"))
         panel.margins(0.15)
+        low, high = panel.get_xlim()
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(4))
+        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.grid()
     handles = [
         Line2D(
