@@ -10,7 +10,6 @@ from typing import Any
 import duckdb
 
 from nml.artifacts import atomic_path
-from nml.cli.cells import PREDICTIONS_COLUMNS, problem_of_table
 from nml.cli.console import console, table
 from nml.cli.facts import read_facts
 from nml.errors import UserError, nearest
@@ -50,6 +49,9 @@ def _explained(error: duckdb.Error, connection: duckdb.DuckDBPyConnection) -> st
 
 def _first_problem() -> str:
     """Return what is wrong with the first file of results that cannot be used, or an empty text."""
+    # Its statistics take half a second to import, which only an error is worth.
+    from nml.cli.cells import PREDICTIONS_COLUMNS, problem_of_table
+
     columns = {file: CELL_COLUMNS for file in _tables("results/cells")}
     columns |= {file: PREDICTIONS_COLUMNS for file in columns if file.endswith(_PREDICTIONS)}
     columns |= {file: [] for file in _tables("results/spectra")}
