@@ -12,9 +12,12 @@ from nml.artifacts import atomic_path, write_text
 from nml.errors import UserError
 from nml.reporting.captions import TABLE_CAPTIONS, closing_note
 from nml.reporting.labels import HEADLINE_METRIC, TABLES
-from nml.reporting.layout import SHOW, show_claims, show_headline
+from nml.reporting.layout import SHOW
+from nml.reporting.layout.averages import show_headline
+from nml.reporting.layout.claims import show_claims
 from nml.reporting.report import TEMPLATES, facts_of
-from nml.reporting.tables import as_markdown, read_table
+from nml.reporting.tables import read_table
+from nml.reporting.writing import as_markdown
 
 KEPT = "<!-- Written by hand; kept when the page is made again. -->"
 """What follows this line in a page is what no table says."""

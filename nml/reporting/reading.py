@@ -44,7 +44,7 @@ def read_cells(files: Sequence[str | Path]) -> pd.DataFrame:
     UserError
         No files, a file that is missing or no cell, a row twice, a value outside [0, 1], or a test set without samples.
     """
-    cells = _query(files, f"SELECT {_names(CELL_COLUMNS)} FROM files ORDER BY {_names(CELL_KEY)}", "cells")
+    cells = query_files(files, f"SELECT {quoted(CELL_COLUMNS)} FROM files ORDER BY {quoted(CELL_KEY)}", "cells")
     _refuse_repeated_rows(cells, CELL_KEY, "cells")
     _refuse_rows(cells, ~cells["value"].between(0, 1), CELL_KEY, "a value outside [0, 1]")
     _refuse_rows(cells, ~(cells["n"] >= 1), CELL_KEY, "no test samples (n < 1)")
@@ -59,8 +59,8 @@ def read_spectra(files: Sequence[str | Path]) -> pd.DataFrame:
     UserError
         No files, a file that is missing or holds no spectra, or a row twice.
     """
-    query = f"SELECT {_names(SPECTRUM_COLUMNS)} FROM files ORDER BY {_names(SPECTRUM_KEY)}"
-    spectra = _query(files, query, "spectra")
+    query = f"SELECT {quoted(SPECTRUM_COLUMNS)} FROM files ORDER BY {quoted(SPECTRUM_KEY)}"
+    spectra = query_files(files, query, "spectra")
     _refuse_repeated_rows(spectra, SPECTRUM_KEY, "spectra")
     return spectra
 
@@ -78,7 +78,7 @@ def read_singular_values(files: Sequence[str | Path]) -> pd.DataFrame:
     UserError
         As `read_spectra`.
     """
-    noise = _names(ENCODER[:4])
+    noise = quoted(ENCODER[:4])
     query = f"""
         WITH spectra AS (
             SELECT {noise}, task, test_set, singular_values,
@@ -92,82 +92,10 @@ def read_singular_values(files: Sequence[str | Path]) -> pd.DataFrame:
         SELECT {noise}, rank, avg(share) AS share, count(DISTINCT (task, test_set)) AS test_sets
         FROM long WHERE rank <= shortest GROUP BY {noise}, rank ORDER BY {noise}, rank
     """
-    return _query(files, query, "spectra")
+    return query_files(files, query, "spectra")
 
 
-def read_unit_sums(cell_files: Sequence[str | Path]) -> pd.DataFrame:
-    """Return sums over the clusters of test images of each test set, from the predictions beside the cells.
-
-    A cluster, such as the views of one drawing, is what the key names up to the first `__`. With R right of M
-    predictions on a cluster, over its images and the tuning seeds, the sums over clusters are `correct` (R),
-    `predictions` (M), `correct_squared` (R^2), `cross` (R M) and `predictions_squared` (M^2).
-
-    Parameters
-    ----------
-    cell_files
-        Cells; `<method>.predictions.parquet` lies beside `<method>.parquet`.
-
-    Returns
-    -------
-    DataFrame with the encoder, `task, test_set, method, fraction, clusters` and the sums, int64; sorted.
-
-    Raises
-    ------
-    UserError
-        No cells, or a file is missing or unreadable.
-    """
-    owner = _names([*ENCODER, "task", "method"])
-    files = [str(Path(file).with_suffix(PREDICTIONS_SUFFIX)) for file in cell_files]
-    cells = _query(cell_files, f"SELECT DISTINCT {owner}, filename AS cell FROM files", "cells")
-    query = """
-        WITH clusters AS (
-            SELECT filename, test_set, fraction, split_part("key", '__', 1) AS cluster,
-                   count(*) FILTER (label = prediction) AS r, count(*) AS m
-            FROM files GROUP BY ALL
-        )
-        SELECT filename, test_set, fraction, count(*) AS clusters, sum(r)::BIGINT AS correct,
-               sum(m)::BIGINT AS predictions, sum(r * r)::BIGINT AS correct_squared, sum(r * m)::BIGINT AS "cross",
-               sum(m * m)::BIGINT AS predictions_squared
-        FROM clusters GROUP BY ALL
-    """
-    sums = _query(files, query, "predictions")
-    cells["filename"] = [str(Path(cell).with_suffix(PREDICTIONS_SUFFIX)) for cell in cells["cell"]]
-    frame = cells.merge(sums, on="filename").drop(columns=["cell", "filename"])
-    return frame.sort_values([*ENCODER, "task", "test_set", "method", "fraction"], ignore_index=True)
-
-
-def read_clusters(cell_files: Sequence[str | Path]) -> pd.DataFrame:
-    """Return how much of each cluster of test images was predicted right, by each cell of one task.
-
-    Parameters
-    ----------
-    cell_files
-        Cells of one task, so that a table of all clusters fits into memory.
-
-    Returns
-    -------
-    DataFrame with `CELL_NAME` (the cell), `test_set, fraction, cluster` and `correct, predictions` (int64: counts over
-    the images of the cluster and the tuning seeds); in no order.
-
-    Raises
-    ------
-    UserError
-        No cells, or a file is missing or unreadable.
-    """
-    files = [str(Path(file).with_suffix(PREDICTIONS_SUFFIX)) for file in cell_files]
-    query = """
-        SELECT filename, test_set, fraction, split_part("key", '__', 1) AS cluster,
-               count(*) FILTER (label = prediction) AS correct, count(*) AS predictions
-        FROM files GROUP BY ALL
-    """
-    owner = _names(CELL_NAME)
-    cells = _query(cell_files, f"SELECT DISTINCT {owner}, filename AS cell FROM files", "cells")
-    cells["filename"] = [str(Path(cell).with_suffix(PREDICTIONS_SUFFIX)) for cell in cells["cell"]]
-    clusters = _query(files, query, "predictions").merge(cells.drop(columns="cell"), on="filename")
-    return clusters.drop(columns="filename")
-
-
-def _query(files: Sequence[str | Path], query: str, what: str) -> pd.DataFrame:
+def query_files(files: Sequence[str | Path], query: str, what: str) -> pd.DataFrame:
     _require(files, what)
     # One thread: the order of a sum, and so its last bits, must not depend on the machine.
     with duckdb.connect(config={"threads": 1}) as connection:
@@ -205,5 +133,5 @@ def _refuse_rows(frame: pd.DataFrame, wrong: pd.Series, key: list[str], problem:
         raise UserError(f"{int(wrong.sum())} rows have {problem}. The first is {first}. Delete its file and rerun.")
 
 
-def _names(columns: list[str]) -> str:
+def quoted(columns: list[str]) -> str:
     return ", ".join(f'"{column}"' for column in columns)

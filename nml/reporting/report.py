@@ -22,7 +22,9 @@ from nml.reporting.captions import (
     seed_counts,
 )
 from nml.reporting.labels import FIGURES, HEADLINE_METRIC, TABLES, method_label, method_rank
-from nml.reporting.layout import SHOW, show_claims, show_headline
+from nml.reporting.layout import SHOW
+from nml.reporting.layout.averages import show_headline
+from nml.reporting.layout.claims import show_claims
 from nml.reporting.matrix import DONE, encoder_of, matrix_note, path_of
 from nml.reporting.reading import CELL_NAME, ENCODER
 from nml.reporting.tables import read_table

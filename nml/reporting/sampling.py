@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from nml.reporting.reading import CELL_NAME, ENCODER, read_clusters, read_unit_sums
+from nml.reporting.predictions import read_clusters, read_unit_sums
+from nml.reporting.reading import CELL_NAME, ENCODER
 
 SAMPLING_KEY = [*ENCODER, "task", "test_set", "method", "fraction"]
 

@@ -2,26 +2,22 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from textwrap import fill
 
 import pandas as pd
-import pyarrow as pa
-from tabulate import tabulate
 
-from nml.artifacts import write_parquet, write_text
+from nml.artifacts import write_text
 from nml.errors import UserError
-from nml.grid import UNTRAINED
 from nml.reporting.ablations import ablations_table, method_entries
 from nml.reporting.associations import associate, spectrum_points
 from nml.reporting.averages import average_each_test_set, average_over_tasks, fractions_table, results_per_task
-from nml.reporting.captions import TABLE_CAPTIONS, closing_note, seeds_note
+from nml.reporting.captions import closing_note
 from nml.reporting.claims import claims_table
 from nml.reporting.costs import cost_table, run_times
 from nml.reporting.datasets import datasets_table
 from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
-from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY, TABLES
-from nml.reporting.layout import SHOW, show_headline
+from nml.reporting.headline import main_table
+from nml.reporting.labels import TABLES
 from nml.reporting.matrix import (
     absent_of,
     complete_averages,
@@ -42,17 +38,7 @@ from nml.reporting.reading import (
     read_spectra,
 )
 from nml.reporting.sampling import sampling_covariances, sampling_variance
-
-_ROWS_ON_A_PAGE = 45
-_TERMINAL_WIDTH = 120
-_OOD_NOTE = "OOD domains show the same concepts and are not independent: the OOD intervals may be too narrow."
-_TEXT_COLUMNS = {
-    *("metric", "corpus", "recipe", "noise", "address", "objective"),
-    *("group", "task", "test set", "method", "minus", "methods", "quantity"),
-    *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence", "rule", "GPU"),
-    *("encoder", "state", "reason", "log", "variant", "changed"),
-}
-_UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
+from nml.reporting.writing import write_table
 
 
 def build_tables(
@@ -116,19 +102,6 @@ def _spectra(files: Sequence[str | Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return no_rows(SPECTRUM_COLUMNS), no_rows(SINGULAR_VALUES_COLUMNS)
 
 
-def write_table(frame: pd.DataFrame, stem: str | Path, note: str) -> None:
-    """Write a table as `<stem>.parquet` (all of it), and as readers see it as `<stem>.md` and `<stem>.tex`.
-
-    The stem's last part, one of `TABLES`, says how the table is laid out; the note ends its caption. Equal frames give
-    equal bytes.
-    """
-    stem = Path(stem)
-    shown, caption = SHOW[stem.name](frame), f"{TABLE_CAPTIONS[stem.name]} {note}"
-    write_parquet(stem.with_suffix(".parquet"), {name: _column(frame[name]) for name in frame})
-    write_text(stem.with_suffix(".md"), f"{caption}\n\n{as_markdown(shown)}\n")
-    write_text(stem.with_suffix(".tex"), _latex(shown, caption))
-
-
 def read_table(tables_dir: str | Path, name: str) -> pd.DataFrame:
     """Read a table that `build_tables` wrote.
 
@@ -141,79 +114,3 @@ def read_table(tables_dir: str | Path, name: str) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"{path} does not exist. Tables are {', '.join(TABLES)}; make them with snakemake {path}.")
     return pd.read_parquet(path)
-
-
-def main_table(averages: pd.DataFrame, lack: str = "") -> str:
-    """Return the headline as text for a terminal: accuracy by recipe and noise, method by ID and OOD, both controls.
-
-    `lack` says what the matrix lacks.
-    """
-    text = _fit(show_headline(averages))
-    units = averages.groupby("group")["tasks"].max()
-    counts = ", ".join(
-        f"{group.upper()} over {units[group]} {what}"
-        for group, what in (("id", "tasks"), ("ood", "test domains"))
-        if group in units
-    )
-    lines = [
-        f"Accuracy in percent ± half of the 95 % confidence interval; {counts}.",
-        "",
-        text,
-        "",
-        f"Controls: {_controls(averages)}.",
-        fill(f"{seeds_note(averages)} {_OOD_NOTE}", _TERMINAL_WIDTH),
-    ]
-    if "†" in text:
-        lines.append("† fewer tasks than elsewhere in the group, or cells are missing: not comparable yet.")
-    if lack:
-        lines.append(f"{lack} Which and why: matrix.md beside this table.")
-    return "\n".join(lines)
-
-
-def _controls(averages: pd.DataFrame) -> str:
-    found = {
-        "the untrained encoder": UNTRAINED in set(averages["noise_kind"]),
-        "the majority class, which uses no encoder (shown once, in the first column)": MAJORITY
-        in set(averages["method"]),
-    }
-    return "; ".join(name for name, present in found.items() if present) or "none were run"
-
-
-def _fit(table: pd.DataFrame) -> str:
-    """Write the groups one below the other where they are too wide side by side."""
-    text = _tabulate(table, "simple")
-    if max(map(len, text.splitlines())) <= _TERMINAL_WIDTH:
-        return text
-    shared = [name for name in table if name in _TEXT_COLUMNS]
-    groups = [[name for name in table if name.startswith(f"{group.upper()} ")] for group in HEADLINE_GROUPS]
-    return "\n\n".join(_tabulate(table[shared + group], "simple") for group in groups if group)
-
-
-def as_markdown(table: pd.DataFrame) -> str:
-    """Return a table of texts as Markdown."""
-    return _tabulate(table.map(_in_markdown), "github")
-
-
-def _in_markdown(value: object) -> object:
-    """A bar would begin another column, and a line break another row; logs have both."""
-    return " ".join(value.replace("|", "\\|").split()) if isinstance(value, str) else value
-
-
-def _tabulate(table: pd.DataFrame, style: str) -> str:
-    align = ["left" if name in _TEXT_COLUMNS else "right" for name in table]
-    return tabulate(
-        table.to_numpy().tolist(), headers=list(table), tablefmt=style, colalign=align, disable_numparse=True
-    )
-
-
-def _latex(table: pd.DataFrame, caption: str) -> str:
-    style = "latex_booktabs" if len(table) <= _ROWS_ON_A_PAGE else "latex_longtable"
-    text = _tabulate(table, style)
-    for character, code in _UNICODE_TO_LATEX.items():
-        text = text.replace(character, code)
-    return f"% {caption}\n{text}\n"
-
-
-def _column(values: pd.Series) -> pa.Array:
-    kind = pa.string() if not pd.api.types.is_numeric_dtype(values) else None
-    return pa.array(values, type=kind, from_pandas=True)

@@ -5,7 +5,8 @@ from nml.artifacts import write_json
 from nml.errors import UserError
 from nml.reporting.ablations import COLUMNS, Entry, ablations_table, method_entries
 from nml.reporting.averages import fractions_table
-from nml.reporting.layout import show_ablations, show_fractions
+from nml.reporting.layout.averages import show_fractions
+from nml.reporting.layout.comparisons import show_ablations
 
 from .frames import averages_of, cell_rows, exact
 

@@ -6,7 +6,8 @@ import pytest
 from nml.artifacts import write_json, write_text
 from nml.errors import UserError
 from nml.reporting.costs import COST_COLUMNS, cost_table, run_times
-from nml.reporting.tables import read_table, write_table
+from nml.reporting.tables import read_table
+from nml.reporting.writing import write_table
 
 
 def cell(root: Path, task: str, meta: dict | None) -> Path:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nml.reporting.layout import show_ranks
+from nml.reporting.layout.comparisons import show_ranks
 from nml.reporting.rank_figure import cliques, critical_difference
 from nml.reporting.ranks import average_ranks
 

@@ -6,9 +6,11 @@ import pytest
 
 from nml.artifacts import write_text
 from nml.errors import UserError
+from nml.reporting.headline import main_table
 from nml.reporting.labels import TABLES
 from nml.reporting.layout import SHOW
-from nml.reporting.tables import as_markdown, build_tables, main_table, read_table, write_table
+from nml.reporting.tables import build_tables, read_table
+from nml.reporting.writing import as_markdown, write_table
 
 from .frames import averages_of
 
