@@ -111,7 +111,7 @@ FIGURE_CAPTIONS = {
     "epoch, one line for each noise ratio: means over the pre-training seeds.",
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
     "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
-    "tuned_spectra": "Accuracy, and the spectrum of what tuning makes of the features, which the classifier sees, "
+    "tuned_spectrum_curves": "Accuracy, and the spectrum of what tuning makes of the features, which the classifier sees, "
     "against the percent of noise in pre-training: ID accuracy, SVE over the ID test sets, OOD accuracy, and LSVR over "
     "the OOD test sets, a row for each recipe and noise kind. Bars of the accuracy: 95 % interval over seeds and test "
     "samples; of SVE and LSVR: over pre-training seeds, none with one. LP leaves the features as they are.",

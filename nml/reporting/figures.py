@@ -60,7 +60,7 @@ def figures_of(tables: dict[str, pd.DataFrame]) -> dict[str, Callable[[], Figure
         "learning_curves": (names, lambda: learning_curves(tables["learning"], names)),
         "spectrum_decay": (spectra, lambda: spectrum_decay(tables["singular_values"], spectra)),
         "critical_difference": (len(tables["ranks"]), lambda: critical_difference(tables["ranks"])),
-        "tuned_spectra": (
+        "tuned_spectrum_curves": (
             tuned and len(tables["tuned_spectra"]),
             lambda: tuned_spectrum_curves(averages, tables["tuned_spectra"], tuned),
         ),

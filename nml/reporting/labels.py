@@ -30,7 +30,7 @@ FIGURES = (
     "pretraining_accuracy",
     "learning_curves",
     "spectrum_decay",
-    "tuned_spectra",
+    "tuned_spectrum_curves",
     "critical_difference",
     "per_task_curves",
     "run_time",

@@ -54,18 +54,20 @@ def _noise_panel(axes: Axes, rows: pd.DataFrame, key: tuple[str, str, str]) -> N
     drawn = noise_series(rows[rows["noise_kind"] != UNTRAINED])
     drawn = drawn[(drawn[SERIES] == key).all(axis=1)].sort_values("noise_percent")
     curves = drawn[drawn["method"] != MAJORITY]
-    if curves.empty:
-        axes.text(0.5, 0.5, "no cells", color=CONTROL, ha="center", va="center", transform=axes.transAxes)
-        return
     percent = curves.assign(**{name: 100 * curves[name] for name in ("value", "low", "high")})
     draw_method_curves(axes, percent)
+    if curves.empty:
+        return
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     low, high = 100 * curves["low"].min(), 100 * curves["high"].max()
     _draw_controls(axes, _control_levels(rows, drawn, key[:2]), low, high)
 
 
 def draw_method_curves(axes: Axes, curves: pd.DataFrame) -> None:
-    """Draw `value` with its interval, where it has one, against `noise_percent`, one curve a method."""
+    """Draw `value` with its interval, where it has one, against `noise_percent`, one curve a method, if any."""
+    if curves.empty:
+        axes.text(0.5, 0.5, "no cells", color=CONTROL, ha="center", va="center", transform=axes.transAxes)
+        return
     methods = sorted(set(curves["method"]), key=method_rank)
     ratios = sorted(set(curves["noise_percent"]))
     # Points side by side, but never nearer to the next ratio than to their own.

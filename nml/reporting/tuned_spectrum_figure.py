@@ -44,7 +44,7 @@ def tuned_spectrum_curves(
             panel.yaxis.set_major_locator(MaxNLocator(nbins=5))
             panel.tick_params(labelsize=6.5)
             panel.set_title(label, fontsize=7.5)
-        line[0].set_ylabel(title, fontsize=7)
+        line[0].set_ylabel(title.replace(": ", ":\n").replace(", ", ",\n"), fontsize=7)
     figure.supxlabel(NOISE_LABEL, fontsize=8)
     method_legend(figure, sorted(set(rows["method"]), key=method_rank))
     return figure
