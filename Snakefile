@@ -15,6 +15,7 @@ include: "rules/common.smk"
 include: "rules/devices.smk"
 include: "rules/resources.smk"
 include: "rules/progress.smk"
+include: "rules/scheduling.smk"
 include: "rules/corpora.smk"
 include: "rules/noise.smk"
 include: "rules/tasks.smk"
@@ -26,6 +27,7 @@ include: "rules/reporting.smk"
 onstart:
     hold_workflow_lock()
     limit_gpu_jobs()
+    lift_default_limit()
     require_data(workflow.dag.needrun_jobs())
     remove_progress()
 

@@ -132,11 +132,9 @@ def spectrum_rows(features: TaskFeatures, identity: Mapping[str, Any]) -> Column
     rows = []
     for test_set, split in features.tests.items():
         sigma = spectrum.singular_values(split.features)
-        ratio = spectrum.dominant_ratio(sigma)
         place = {"task": features.task, "group": features.groups[test_set], "test_set": test_set}
         size = {"n": split.features.shape[0], "dim": split.features.shape[1], "singular_values": sigma.tolist()}
-        shape = {"sve": spectrum.entropy(sigma), "lsvr": float(-np.log(ratio)) + 0.0, "dominant_ratio": ratio}
-        rows.append({**identity, **place, **size, **shape})
+        rows.append({**identity, **place, **size, **spectrum.shape(sigma)})
     return _as_columns(rows, SPECTRUM_SCHEMA)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from nml.devices import peak_memory
 from nml.evaluation.cells import Columns, joined, prediction_columns, score
-from nml.features.store import TaskFeatures
+from nml.evaluation.spectrum import gram_singular_values, mean_shape, shape
+from nml.features.store import Split, TaskFeatures
 from nml.grid import Encoder, Noise
 from nml.plugins import COMMON_PARAMETERS, tuning_method
 from nml.tasks.fractions import fraction_indices
@@ -104,8 +105,24 @@ def evaluate(
             ]
         )
         cells = score(columns, features.num_classes, cell, features.groups)
-        results[name] = MethodResult(cells, columns, _metadata(heads, entries[name], own, list(seeds)))
+        spectra = {part: _spectra(heads, choice.heads, features.tests) for part, choice in own.items()}
+        results[name] = MethodResult(cells, columns, _metadata(heads, entries[name], own, list(seeds), spectra))
     return results
+
+
+def _spectra(heads: FittedHeads, members: Sequence[int], tests: Mapping[str, Split]) -> dict[str, dict[str, float]]:
+    """Return the shape of the spectrum of what a method makes of each test set's features, the mean over its seeds.
+
+    Where the method is not trained there is none. Behind a linear head, every seed sees the features as they are.
+    """
+    method = tuning_method(heads.specs[members[0]].method)
+    if not method.trained:
+        return {}
+    distinct = members[:1] if method.head == "linear" else members
+    return {
+        name: mean_shape([shape(gram_singular_values(heads.transform(split.features, head))) for head in distinct])
+        for name, split in tests.items()
+    }
 
 
 def _say_if_views_are_equal(entries: "Iterable[_Entry]", features: TaskFeatures) -> None:
@@ -176,9 +193,18 @@ def _choose(
     return choices
 
 
-def _metadata(heads: FittedHeads, entry: _Entry, choices: Mapping[int, _Choice], seeds: list[int]) -> dict[str, Any]:
+def _metadata(
+    heads: FittedHeads,
+    entry: _Entry,
+    choices: Mapping[int, _Choice],
+    seeds: list[int],
+    spectra: Mapping[int, Mapping[str, Any]],
+) -> dict[str, Any]:
     """Return what is worth knowing about a method; `wall_seconds` are of fitting all that was tried, and validation."""
-    parts = {str(fraction): _selection(heads, entry, choice, seeds) for fraction, choice in choices.items()}
+    parts = {
+        str(fraction): _selection(heads, entry, choice, seeds) | {"spectra": spectra[fraction]}
+        for fraction, choice in choices.items()
+    }
     fitted = [head for choice in choices.values() for head in choice.among]
     return {
         "method": entry.method,

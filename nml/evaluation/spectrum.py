@@ -3,6 +3,8 @@
 Definitions of Chen et al. (ICLR 2024), section 2.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from nml.errors import UserError
@@ -19,10 +21,40 @@ def singular_values(features: np.ndarray) -> np.ndarray:
     UserError
         If the features are empty, not finite, or no matrix.
     """
-    features = np.asarray(features, dtype=np.float64)
-    if features.ndim != 2 or features.size == 0 or not np.isfinite(features).all():
-        raise UserError(f"features of shape {features.shape} have no spectrum; needed are finite values [M, D]")
-    return np.linalg.svd(features, compute_uv=False)
+    return np.linalg.svd(_matrix(features), compute_uv=False)
+
+
+def gram_singular_values(features: np.ndarray) -> np.ndarray:
+    """Return the singular values as `singular_values` does, many times as fast, through the smaller Gram matrix.
+
+    In float64, those below 1e-8 of the largest are noise. They add less than 1e-4 nats to the SVE and nothing to the
+    LSVR, for which this is meant; a figure of the whole spectrum wants `singular_values`.
+
+    Raises
+    ------
+    UserError
+        As `singular_values`.
+    """
+    features = _matrix(features)
+    gram = features.T @ features if features.shape[0] > features.shape[1] else features @ features.T
+    return np.sqrt(np.linalg.eigvalsh(gram).clip(min=0))[::-1]
+
+
+def shape(sigma: np.ndarray) -> dict[str, float]:
+    """Return `sve` and `lsvr`, in nats, and `dominant_ratio` of singular values float64 [K] in descending order.
+
+    Raises
+    ------
+    UserError
+        If all are zero.
+    """
+    ratio = dominant_ratio(sigma)
+    return {"sve": entropy(sigma), "lsvr": float(-np.log(ratio)) + 0.0, "dominant_ratio": ratio}
+
+
+def mean_shape(shapes: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of what `shape` gives of several feature spaces."""
+    return {name: float(np.mean([one[name] for one in shapes])) for name in shapes[0]}
 
 
 def singular_value_entropy(features: np.ndarray) -> float:
@@ -67,6 +99,14 @@ def dominant_ratio(sigma: np.ndarray) -> float:
         If all are zero.
     """
     return float(_shares(sigma)[0])
+
+
+def _matrix(features: np.ndarray) -> np.ndarray:
+    """Return the features as float64; raise `UserError` if they are empty, not finite, or no matrix."""
+    features = np.asarray(features, dtype=np.float64)
+    if features.ndim != 2 or features.size == 0 or not np.isfinite(features).all():
+        raise UserError(f"features of shape {features.shape} have no spectrum; needed are finite values [M, D]")
+    return features
 
 
 def _shares(sigma: np.ndarray) -> np.ndarray:

@@ -65,6 +65,10 @@ TABLE_CAPTIONS = {
     "spectra": "Singular value entropy (SVE) and largest singular value ratio, LSVR = -log(sigma_1 / sum(sigma)), in "
     "nats, of the features of each test set, against the percent of noise in pre-training (mean over pre-training "
     "seeds; no interval). A larger LSVR means a smaller dominant singular value.",
+    "tuned_spectra": "SVE over the ID test sets and LSVR over the OOD test sets, in nats, of what each tuning method "
+    "makes of the features, which its classifier sees, against the percent of noise in pre-training: mean over tuning "
+    "seeds and the test sets that all encoders and methods of a recipe have (Parquet: each cell and test set). "
+    "Interval: 95 %, Student's t over pre-training seeds; none with one. LP leaves the features as they are.",
     "singular_values": "Normalised singular values, sigma_k / sum(sigma), in percent: mean over the ID test sets and "
     "the pre-training seeds; no interval.",
     "associations": "Spearman correlation of the spectrum with the accuracy of linear probing on trained encoders, "
@@ -107,6 +111,10 @@ FIGURE_CAPTIONS = {
     "epoch, one line for each noise ratio: means over the pre-training seeds.",
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
     "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
+    "tuned_spectrum_curves": "Accuracy, and the spectrum of what tuning makes of the features, which the classifier "
+    "sees, against the percent of noise in pre-training: ID accuracy, SVE over the ID test sets, OOD accuracy, and LSVR "
+    "over the OOD test sets, a row for each recipe and noise kind. Bars of the accuracy: 95 % interval over seeds and "
+    "test samples; of SVE and LSVR: over pre-training seeds, none with one. LP leaves the features as they are.",
     "per_task_curves": "Accuracy on each ID task and OOD test domain against the percent of noise in pre-training: "
     "linear probing, one line for each recipe and noise kind. The 95 % interval covers seeds and test samples of the "
     "test set.",

@@ -18,9 +18,10 @@ from nml.reporting.spectrum_figures import spectrum_decay, spectrum_scatter
 from nml.reporting.style import COLUMN_WIDTH, CONTROL, RC
 from nml.reporting.tables import read_table
 from nml.reporting.task_figures import fraction_curves, per_task_curves, run_time
+from nml.reporting.tuned_spectrum_figure import tuned_spectrum_curves
 
 TABLES_DRAWN = (
-    *("cells", "averages", "ranks", "spectra", "singular_values", "associations"),
+    *("cells", "averages", "ranks", "spectra", "tuned_spectra", "singular_values", "associations"),
     *("pretraining", "learning", "per_task", "run_times"),
 )
 
@@ -64,6 +65,10 @@ def figures_of(tables: dict[str, pd.DataFrame]) -> dict[str, Callable[[], Figure
         "learning_curves": (names, lambda: learning_curves(tables["learning"], names)),
         "spectrum_decay": (spectra, lambda: spectrum_decay(tables["singular_values"], spectra)),
         "critical_difference": (len(tables["ranks"]), lambda: critical_difference(tables["ranks"])),
+        "tuned_spectrum_curves": (
+            tuned and len(tables["tuned_spectra"]),
+            lambda: tuned_spectrum_curves(averages, tables["tuned_spectra"], tuned),
+        ),
         "per_task_curves": (tuned and len(probed), lambda: per_task_curves(tables["per_task"], tuned)),
         "run_time": (tuned, lambda: run_time(averages, tables["run_times"])),
     }

@@ -46,7 +46,7 @@ def noise_curves(averages: pd.DataFrame, names: dict[tuple[str, str, str], str])
         axes[row, 0].set_ylabel(f"{group.upper()} accuracy (%)")
     for bottom in axes[-1]:
         bottom.set_xlabel(NOISE_LABEL)
-    _curve_legend(figure, sorted(set(rows["method"]) - {MAJORITY}, key=method_rank))
+    method_legend(figure, sorted(set(rows["method"]) - {MAJORITY}, key=method_rank))
     return figure
 
 
@@ -54,6 +54,17 @@ def _noise_panel(axes: Axes, rows: pd.DataFrame, key: tuple[str, str, str]) -> N
     drawn = noise_series(rows[rows["noise_kind"] != UNTRAINED])
     drawn = drawn[(drawn[SERIES] == key).all(axis=1)].sort_values("noise_percent")
     curves = drawn[drawn["method"] != MAJORITY]
+    percent = curves.assign(**{name: 100 * curves[name] for name in ("value", "low", "high")})
+    draw_method_curves(axes, percent)
+    if curves.empty:
+        return
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    low, high = 100 * curves["low"].min(), 100 * curves["high"].max()
+    _draw_controls(axes, _control_levels(rows, drawn, key[:2]), low, high)
+
+
+def draw_method_curves(axes: Axes, curves: pd.DataFrame) -> None:
+    """Draw `value` with its interval, where it has one, against `noise_percent`, one curve a method, if any."""
     if curves.empty:
         axes.text(0.5, 0.5, "no cells", color=CONTROL, ha="center", va="center", transform=axes.transAxes)
         return
@@ -62,16 +73,15 @@ def _noise_panel(axes: Axes, rows: pd.DataFrame, key: tuple[str, str, str]) -> N
     # Points side by side, but never nearer to the next ratio than to their own.
     dodge = min(0.014 * max(ratios[-1], 1), 0.6 * min(np.diff(ratios), default=1) / len(methods))
     for place, method in enumerate(methods):
-        part = curves[curves["method"] == method]
+        part = curves[curves["method"] == method].sort_values("noise_percent")
         shift = dodge * (place - (len(methods) - 1) / 2)
-        errors = 100 * np.array([part["value"] - part["low"], part["high"] - part["value"]])
-        x, y = part["noise_percent"] + shift, 100 * part["value"]
-        axes.errorbar(x, y, errors, **method_style(method, methods), elinewidth=0.8, capsize=1.8, capthick=0.8)
+        errors = np.array([part["value"] - part["low"], part["high"] - part["value"]])
+        x = part["noise_percent"] + shift
+        axes.errorbar(
+            x, part["value"], errors, **method_style(method, methods), elinewidth=0.8, capsize=1.8, capthick=0.8
+        )
     _mark_ratios(axes, ratios)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     axes.grid(axis="y")
-    low, high = 100 * curves["low"].min(), 100 * curves["high"].max()
-    _draw_controls(axes, _control_levels(rows, drawn, key[:2]), low, high)
 
 
 def _control_levels(rows: pd.DataFrame, drawn: pd.DataFrame, recipe: tuple[str, str]) -> list[tuple[str, str, float]]:
@@ -101,7 +111,8 @@ def _draw_controls(axes: Axes, controls: list[tuple[str, str, float]], low: floa
     axes.text(0.5, 0.03, "   ".join(outside), color=CONTROL, bbox=white if outside else None, **place)
 
 
-def _curve_legend(figure: Figure, methods: list[str]) -> None:
+def method_legend(figure: Figure, methods: list[str]) -> None:
+    """Put the methods, and the controls that are drawn as lines, above the panels."""
     handles = [Line2D([], [], **method_style(method, methods), label=method_label(method)) for method in methods]
     lines = [line for axes in figure.axes for line in axes.lines if not line.get_label().startswith("_")]
     controls = {line.get_label(): line for line in lines}

@@ -40,6 +40,7 @@ from nml.reporting.reading import (
     read_spectra,
 )
 from nml.reporting.sampling import sampling_of
+from nml.reporting.tuned_spectra import tuned_spectra
 from nml.reporting.writing import NO_METADATA, write_table
 
 
@@ -86,6 +87,7 @@ def build_tables(
         "per_task": count_missing_sets(results_per_task(cells, sampling, covariances), lacking),
         "published": compare_published(each, averages, pretraining),
         "spectra": spectra,
+        "tuned_spectra": tuned_spectra(cells, cell_files),
         "singular_values": singular_values,
         "associations": associate(points),
         "pretraining": pretraining,

@@ -46,12 +46,15 @@ class Stack:
     parameters : dict of Tensor [K, ...]
     rows : list of int
         For each member, which of the K it is: heads that do not depend on the seed are fitted once.
+    transformed : callable, optional
+        Gives the transformed features [K, B, W] as `scores` gives the scores; None for methods that are not trained.
     """
 
     members: list[int]
     scores: Callable[[Parameters, Tensor], Tensor]
     parameters: Parameters
     rows: list[int]
+    transformed: Callable[[Parameters, Tensor], Tensor] | None = None
 
     @torch.no_grad()
     def predict(self, features: Rows, places: Sequence[int], allowed: Sequence[int] | None = None) -> Tensor:
@@ -64,6 +67,13 @@ class Stack:
         scores = (self.scores(parameters, chunk) for chunk in features.chunks(size))
         found = torch.cat([_largest(chunk, allowed) for chunk in scores], dim=1)
         return found[[needed.index(self.rows[place]) for place in places]]
+
+    @torch.no_grad()
+    def transform(self, features: Rows, place: int) -> np.ndarray:
+        """Return the transformed features, float32 [N, W], of the member at this place, of a trained method."""
+        parameters = {name: value[[self.rows[place]]] for name, value in self.parameters.items()}
+        size = rows_at_once(1, parameters, features.dimensions)
+        return torch.cat([self.transformed(parameters, chunk)[0].cpu() for chunk in features.chunks(size)]).numpy()
 
 
 def _largest(scores: Tensor, allowed: Sequence[int] | None) -> Tensor:
@@ -129,6 +139,24 @@ class FittedHeads:
                 places = [stack.members.index(wanted[row]) for row in own]
                 predictions[own] = stack.predict(inputs, places, allowed).cpu().numpy()
         return predictions
+
+    def transform(self, features: np.ndarray, head: int) -> np.ndarray:
+        """Return the transformed features Z, float32 [N, W], that the classifier of a trained head sees.
+
+        Parameters
+        ----------
+        features : float32 [N, D]
+        head : int
+            Which head, of a method that is trained.
+
+        Raises
+        ------
+        UserError
+            As `predict`.
+        """
+        check_features("test", features, self.dimensions)
+        stack = next(stack for stack in self.stacks if head in stack.members)
+        return stack.transform(Rows(features, self.device), stack.members.index(head))
 
 
 def fit(
@@ -236,7 +264,7 @@ def _train(
 ) -> tuple[Stack, np.ndarray, np.ndarray]:
     trained = train(specs, data, progress, lambda scores, parameters: _correct(scores, parameters, data))
     epochs, correct = trained.epochs.cpu().numpy(), trained.correct.cpu().numpy()
-    stack = Stack(members, trained.scores, trained.parameters, list(range(len(specs))))
+    stack = Stack(members, trained.scores, trained.parameters, list(range(len(specs))), trained.transformed)
     return stack, epochs, np.where(correct < 0, np.nan, correct / len(data.val_y))
 
 

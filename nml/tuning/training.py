@@ -22,6 +22,7 @@ from nml.tuning.optimiser import AdamW, FusedAdamW
 from nml.tuning.specs import HeadSpec
 
 Scores = Callable[[Parameters, Tensor], Tensor]
+"""Gives, from stacked parameters and features [B, D], what a head makes of them [H, B, ...]."""
 
 LARGE = 2**18
 """Numbers of a head's largest tensor from which on the optimiser waits for memory; below, a fused one gains nothing."""
@@ -45,10 +46,11 @@ and what the losses keep, in part in float64.
 class TrainedStack:
     """The best parameters of H heads, the epochs [H] that they are of, and the right validation predictions [H].
 
-    A head that diverged has -1 right predictions.
+    `scores` and `transformed` apply them to features. A head that diverged has -1 right predictions.
     """
 
     scores: Scores
+    transformed: Scores
     parameters: Parameters
     epochs: Tensor
     correct: Tensor
@@ -107,7 +109,9 @@ def train(
         for name, value in parameters.items():
             best[name] = torch.where(better.view(-1, *[1] * (value.dim() - 1)), value.detach(), best[name])
         progress.advance()
-    return TrainedStack(run.scores, best, best_epoch, torch.where(lost, -1, best_correct))
+    return TrainedStack(
+        run.scores, partial(_transformed, run.head), best, best_epoch, torch.where(lost, -1, best_correct)
+    )
 
 
 @dataclass(frozen=True)
@@ -190,8 +194,16 @@ def _batch(run: _Run, rows: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _scores(head: ModuleType, parameters: Parameters, features: Tensor) -> Tensor:
+    return _predicted(head, parameters, features)[1]
+
+
+def _transformed(head: ModuleType, parameters: Parameters, features: Tensor) -> Tensor:
+    return _predicted(head, parameters, features)[0]
+
+
+def _predicted(head: ModuleType, parameters: Parameters, features: Tensor) -> tuple[Tensor, Tensor]:
     count = len(next(iter(parameters.values())))
-    return head.forward(parameters, features.expand(count, -1, -1), training=False)[1]
+    return head.forward(parameters, features.expand(count, -1, -1), training=False)
 
 
 def _check(spec: HeadSpec) -> None:

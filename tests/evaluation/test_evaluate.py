@@ -13,6 +13,7 @@ import pytest
 from nml.artifacts import sha256_file, write_parquet
 from nml.errors import UserError
 from nml.evaluation import evaluate as evaluate_module
+from nml.evaluation import singular_value_entropy
 from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA
 from nml.evaluation.evaluate import evaluate
 from nml.features.store import Split
@@ -55,6 +56,19 @@ def test_metadata_tell_how_each_seed_was_selected(features, identity):
     assert found["wall_seconds"] > 0
     assert 2**20 < found["process_peak_memory_bytes"] < 2**50
     assert results["majority"].metadata["hyperparameters"] == {}
+
+
+def test_metadata_tell_the_spectrum_of_what_a_classifier_sees(features, identity):
+    """Linear probing leaves the features as they are, an MLP does not; a method without training has none."""
+    results = evaluate(features, METHODS, SEEDS, identity, fractions=(100, 50))
+    about = {name: result.metadata["spectra"] for name, result in results.items()}
+    assert about["majority"] == {}
+    for name, split in features.tests.items():
+        plain = singular_value_entropy(split.features)
+        assert about["lp"][name]["sve"] == pytest.approx(plain, abs=1e-4)
+        assert abs(about["nmtune"][name]["sve"] - plain) > 0.01
+    parts = results["nmtune"].metadata["fractions"]
+    assert parts["100"]["spectra"] == about["nmtune"] != parts["50"]["spectra"]
 
 
 def test_trained_methods_beat_the_majority(features, identity):

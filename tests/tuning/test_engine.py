@@ -306,6 +306,16 @@ def test_some_heads_predict_as_all_do(hard):
         assert np.array_equal(heads.predict(hard.test_x, wanted), every[wanted])
 
 
+@pytest.mark.parametrize("spec", [LP, MLP, RELEASED])
+def test_transformed_features_are_what_the_classifier_sees(hard, spec):
+    heads = fit(*hard.training, [replace(spec, epochs=1, seed=seed) for seed in range(2)])
+    transformed = heads.transform(hard.test_x, 1)
+    values = {name: value[1] for name, value in heads.stacks[0].parameters.items()}
+    logits = torch.from_numpy(transformed) @ values["weight"] + values["bias"]
+    np.testing.assert_allclose(logits.detach(), logits_of(heads, 1, hard.test_x), rtol=1e-4, atol=1e-4)
+    assert np.array_equal(transformed, hard.test_x) == (spec is LP)
+
+
 def test_several_views_of_nothing_new_change_nothing(hard):
     """Three views that are the same features: each draws some of them, and the features are those of one view."""
     views = np.stack([hard.train_x] * 3)

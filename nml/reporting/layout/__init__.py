@@ -10,7 +10,7 @@ from nml.reporting.layout.comparisons import show_ablations, show_differences, s
 from nml.reporting.layout.costs import show_cost, show_run_times
 from nml.reporting.layout.encoders import show_learning, show_pretraining
 from nml.reporting.layout.per_task import show_per_task
-from nml.reporting.layout.spectra import show_associations, show_singular_values, show_spectra
+from nml.reporting.layout.spectra import show_associations, show_singular_values, show_spectra, show_tuned_spectra
 from nml.reporting.layout.study import show_cells, show_datasets, show_matrix
 
 SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
@@ -24,6 +24,7 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "per_task": show_per_task,
     "published": show_published,
     "spectra": show_spectra,
+    "tuned_spectra": show_tuned_spectra,
     "singular_values": show_singular_values,
     "associations": show_associations,
     "pretraining": show_pretraining,

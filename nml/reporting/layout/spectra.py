@@ -2,9 +2,12 @@
 
 import pandas as pd
 
-from nml.reporting.layout.noise_column import named_noise
-from nml.reporting.layout.ratios import by_ratio, pivot_ratios
+from nml.reporting.labels import method_label, method_rank
+from nml.reporting.layout.noise_column import named_noise, without_single_corpus
+from nml.reporting.layout.ratios import by_ratio, pivot_ratios, ratio_columns
 from nml.reporting.layout.texts import ABSENT, p_text
+from nml.reporting.series import sort_rows
+from nml.reporting.tuned_spectra import average_tuned_spectra
 
 _RANKS_SHOWN = [2**power for power in range(12)]
 
@@ -16,6 +19,23 @@ def show_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
     long = means.melt(id_vars=key, var_name="quantity", value_name="value")
     long = long.assign(text=long["value"].map("{:.3f}".format), quantity=long["quantity"].str.upper())
     return pivot_ratios(by_ratio(long), "quantity")
+
+
+def show_tuned_spectra(table: pd.DataFrame) -> pd.DataFrame:
+    """Average over test sets: a row per recipe, quantity, method and noise kind, and a column per noise ratio."""
+    means = average_tuned_spectra(table)
+    rows = by_ratio(means.assign(text=[_mean(*row) for row in means[["value", "low", "high"]].itertuples(index=False)]))
+    index = ["recipe", "group", "quantity", "method", "corpus", "kind"]
+    counts = rows["test_sets"].map("{:g}".format) + " of " + rows["of"].map("{:g}".format)
+    rows = rows.assign(counts=counts, quantity=rows["quantity"].str.upper())
+    shown = rows.pivot(index=[*index, "counts"], columns="column", values="text")[ratio_columns(rows)].fillna("")
+    shown = sort_rows(shown.reset_index(), lambda row: (row["recipe"], row["group"], method_rank(row["method"])))
+    named = shown.assign(group=shown["group"].str.upper(), method=shown["method"].map(method_label))
+    return without_single_corpus(named).rename(columns={"kind": "noise", "counts": "test sets"})
+
+
+def _mean(value: float, low: float, high: float) -> str:
+    return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} ± {high - value:.3f}"
 
 
 def show_singular_values(singular_values: pd.DataFrame) -> pd.DataFrame:
