@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, the grid it spans, and the helpers that keep params narrow.
 import fcntl
+import gc
 import hashlib
 import json
 from functools import cache
@@ -19,6 +20,10 @@ from nml.task_entries import EmbeddedTask, readers_of
 from nml.tasks.places import require_fetchable
 from nml.tasks.project_files import said_by_project
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
+
+# The jobs of a large matrix are millions of small objects that live as long as Snakemake. Looking through them for
+# garbage as often as Python does by default takes a fifth of the time of a dry run.
+gc.set_threshold(100_000, 50, 50)
 
 try:
     CONFIG = check_config(config, source=", ".join(map(str, workflow.configfiles)) or "the configuration")
@@ -60,7 +65,7 @@ wildcard_constraints:
 @cache
 def code_of(*files):
     """Hash source files of the project and what they import."""
-    return code_hash([Path(workflow.basedir, file) for file in files])
+    return code_hash([Path(workflow.basedir, file) for file in files], kept=Path(".snakemake/nml-code"))
 
 
 def code(script, *modules):
@@ -129,8 +134,13 @@ def validation_templates(wildcards):
 
 def task_of(wildcards):
     """Return what a target's path says of its task."""
+    return parsed_task(wildcards.task)
+
+
+@cache
+def parsed_task(address):
     try:
-        task = TaskAddress.parse(wildcards.task)
+        task = TaskAddress.parse(address)
     except UserError as error:
         raise WorkflowError(str(error))
     if task.fraction < 100:
@@ -216,12 +226,13 @@ def noise_code(wildcards):
 
 
 def features_code(wildcards):
-    return code_of("nml/features/extract.py", *features_files(wildcards))
+    return code_of("nml/features/extract.py", *features_files(wildcards.encoder.split("/")[1], wildcards.task))
 
 
-def features_files(wildcards):
+@cache
+def features_files(recipe, task):
     """Return what reads a task and builds an encoder, which jobs load by name."""
-    return [architecture_file(wildcards.encoder.split("/")[1]), *reader_files([task_of(wildcards).name])]
+    return [architecture_file(recipe), *reader_files([parsed_task(task).name])]
 
 
 def reader_files(tasks):
@@ -233,11 +244,11 @@ def reader_files(tasks):
 
 
 def tune_code(wildcards):
-    return code("tune", *task_noise_files(wildcards))
+    return code("tune", *task_noise_files(wildcards.task))
 
 
-def task_noise_files(wildcards):
-    noise = task_of(wildcards).noise
+def task_noise_files(task):
+    noise = parsed_task(task).noise
     return [plugins.source_file("noise/kinds", noise.kind)] if noise.percent else []
 
 
@@ -264,8 +275,13 @@ def hyperparameters(wildcards):
 
 
 def tune_encoder_code(wildcards):
-    by_name = [*features_files(wildcards), *method_files([wildcards.method]), *task_noise_files(wildcards)]
-    return code("tune_encoder", *by_name, *probe_files(wildcards.method))
+    return code_of_tuned(wildcards.encoder.split("/")[1], wildcards.task, wildcards.method)
+
+
+@cache
+def code_of_tuned(recipe, task, method):
+    by_name = [*features_files(recipe, task), *method_files([method]), *task_noise_files(task)]
+    return code("tune_encoder", *by_name, *probe_files(method))
 
 
 def probe_files(method):
