@@ -30,14 +30,6 @@ onstart:
     remove_progress()
 
 
-onsuccess:
-    remove_progress()
-
-
-onerror:
-    remove_progress()
-
-
 rule all:
     default_target: True
     input:

@@ -41,6 +41,8 @@ SPECTRA = [str(spectrum_path(e, task)) for e in ENCODERS for task in CONFIG.task
 # Pictures are of the data sets; the noise that a configuration adds to their labels is not shown.
 TASK_PICTURES = [f"results/figures/tasks/{task}.png" for task in data_sets_of(CONFIG)]
 NOISE_PICTURES = [f"results/figures/noise/{corpus}/{noise}.png" for corpus, noise in pictured_noises(CONFIG)]
+# Snakemake may be somewhere else again when it exits.
+FOLDER = Path.cwd()
 # Keys of a catalogue entry that do not change what is read of the data. Class names and groups are looked up by their
 # values, so that one more column of their table changes nothing.
 NOT_THE_DATA = {
@@ -301,10 +303,18 @@ def require_data(jobs):
 
 
 def hold_workflow_lock():
-    """Keep a second run out of this folder. The kernel frees the lock however this run ends, so none is ever stale."""
+    """Keep a second run out of this folder."""
+    if not try_workflow_lock():
+        raise WorkflowError("another run of this workflow is at work in this folder. Wait for it, or end it first.")
+
+
+@cache
+def try_workflow_lock():
+    """Tell whether this run has the lock of this folder, until its end. The kernel frees it: none is ever stale."""
     global _workflow_lock
-    _workflow_lock = open(".snakemake/nml.lock", "w")
+    _workflow_lock = open(FOLDER / ".snakemake/nml.lock", "w")
     try:
         fcntl.flock(_workflow_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise WorkflowError("another run of this workflow is at work in this folder. Wait for it, or end it first.")
+        return False
+    return True
