@@ -295,7 +295,7 @@ def main() -> None:
         say(NO_DISK)
     draw, deck, left, number = random.Random(seed), list[str](), options.strikes, 0
     with tempfile.TemporaryDirectory(prefix="nml-chaos-") as folder:
-        calm = Project(options.calm) if options.calm else _run_calmly(Path(folder, "calm"))
+        calm = Project(options.calm) if options.calm else _run_calmly(Path(folder, "calm"), options.targets)
         while left:
             number += 1
             say(f"round {number}, at most {left} strikes")
@@ -352,11 +352,11 @@ def _copy(calm: Project, folder: Path) -> Project:
     return project
 
 
-def _run_calmly(folder: Path) -> Project:
+def _run_calmly(folder: Path, targets: list[str]) -> Project:
     say("a calm run first ...")
     folder.mkdir()
     calm = copy_sources(folder)
-    calm.snakemake()
+    calm.snakemake(*(["--", *targets] if targets else []))
     return calm
 
 
