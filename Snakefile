@@ -12,6 +12,9 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/lock.smk"
+include: "rules/code.smk"
+include: "rules/data.smk"
 include: "rules/devices.smk"
 include: "rules/resources.smk"
 include: "rules/progress.smk"
