@@ -12,6 +12,9 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/lock.smk"
+include: "rules/code.smk"
+include: "rules/data.smk"
 include: "rules/devices.smk"
 include: "rules/resources.smk"
 include: "rules/progress.smk"
@@ -29,14 +32,6 @@ onstart:
     limit_gpu_jobs()
     lift_default_limit()
     require_data(workflow.dag.needrun_jobs())
-    remove_progress()
-
-
-onsuccess:
-    remove_progress()
-
-
-onerror:
     remove_progress()
 
 

@@ -64,10 +64,22 @@ def ask_when_parent_ends(parent: int) -> None:
 
     The kernel sees to it; only Linux does.
     """
+    _get_when_parent_ends(signal.SIGTERM, parent)
+
+
+def die_with_parent(parent: int) -> None:
+    """Let this process be killed, in the same way, when the one that started it is gone, or is gone already.
+
+    For processes whose parent holds the lock that keeps others from their files: without it they must not write.
+    """
+    _get_when_parent_ends(signal.SIGKILL, parent)
+
+
+def _get_when_parent_ends(number: signal.Signals, parent: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
 
 
 def ignore_signals() -> None:

@@ -1,6 +1,7 @@
 """The hash follows what a script can execute: its own code and that of what it imports, and nothing else."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,40 @@ def test_what_only_shows_a_training_does_not_count() -> None:
 def test_every_script_can_be_hashed(script: str) -> None:
     assert len(codehash.code_hash([ROOT / "workflow_scripts" / script])) == 16
     assert len(closure(script)) > 1
+
+
+def test_what_was_read_is_kept_by_the_content_of_the_source(
+    hash_of: Callable, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another folder with the same sources, as after a clone, reads no syntax tree; an edit is read, and counts."""
+    kept = tmp_path_factory.mktemp("kept")
+    expected, edited = hash_of(), hash_of(dict([CHANGED["a constant"]]))
+    monkeypatch.setattr(codehash, "code_hash", partial(codehash.code_hash, kept=kept))
+    assert hash_of() == expected
+    notes = {note: note.read_bytes() for note in kept.iterdir()}
+    with monkeypatch.context() as without:
+        without.delattr(codehash, "_parsed")
+        assert hash_of() == expected
+    assert hash_of(dict([CHANGED["a constant"]])) == edited
+    assert len(list(kept.iterdir())) == len(notes) + 1
+
+
+@pytest.mark.parametrize("damaged", [b"", b"[1", b"[]"])
+def test_a_note_that_is_damaged_is_written_anew(hash_of: Callable, tmp_path_factory, monkeypatch, damaged) -> None:
+    kept = tmp_path_factory.mktemp("kept")
+    expected = hash_of()
+    monkeypatch.setattr(codehash, "code_hash", partial(codehash.code_hash, kept=kept))
+    hash_of()
+    notes = {note: note.read_bytes() for note in kept.iterdir()}
+    for note in notes:
+        note.write_bytes(damaged)
+    assert hash_of() == expected
+    assert {note: note.read_bytes() for note in kept.iterdir()} == notes
+
+
+def test_where_nothing_can_be_kept_the_hash_is_the_same(hash_of: Callable, tmp_path_factory, monkeypatch) -> None:
+    file = tmp_path_factory.mktemp("folder") / "a-file"
+    file.touch()
+    expected = hash_of()
+    monkeypatch.setattr(codehash, "code_hash", partial(codehash.code_hash, kept=file))
+    assert hash_of() == expected

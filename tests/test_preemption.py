@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nml import preemption
@@ -59,6 +60,8 @@ if len(sys.argv) == 1:
 try:
     with stoppable():
         ask_when_parent_ends(int(sys.argv[1]))
+        with open("pid", "w") as file:
+            file.write(str(os.getpid()))
         print("at work", flush=True)
         time.sleep(60)
 except Preempted:
@@ -74,6 +77,18 @@ def test_a_process_is_asked_when_its_parent_is_killed_or_already_gone(
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "orphan.py", *arguments], cwd=tmp_path, env=environment, check=False, timeout=60)
     _wait_for(tmp_path / "asked")
+
+
+def test_a_process_without_its_parent_dies_and_saves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "orphan.py").write_text(ORPHAN.replace("ask_when_parent_ends", "die_with_parent"))
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "orphan.py"], cwd=tmp_path, env=environment, check=False, timeout=60)
+    orphan = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 60
+    while psutil.pid_exists(orphan) and psutil.Process(orphan).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not (tmp_path / "asked").exists()
 
 
 def test_what_mends_errors_does_not_take_it_for_one() -> None:

@@ -56,7 +56,8 @@ def index_corpus(corpus: Corpus, out_dir: Path, workers: int = 1, progress_dir: 
     out_dir : `results/corpora/<corpus>`
     workers : processes, at most
     progress_dir : where each shard's rows wait for the others; a run that was killed goes on from there, and reads
-        again only shards that changed. It goes when the index is written. By default, a folder beside `out_dir`.
+        again only shards that changed. It stays: who made it knows when the index is there for good. By default, a
+        folder beside `out_dir`, which goes when the index is written.
 
     Raises
     ------
@@ -64,7 +65,11 @@ def index_corpus(corpus: Corpus, out_dir: Path, workers: int = 1, progress_dir: 
         If a shard is damaged or is not the one that `info.json` lists, a sample lacks its image, label or caption, a
         key occurs twice, or the disk is full.
     """
-    progress_dir = progress_dir or out_dir.with_name(f".{out_dir.name}.progress")
+    if progress_dir is None:
+        progress_dir = out_dir.with_name(f".{out_dir.name}.progress")
+        index_corpus(corpus, out_dir, workers, progress_dir)
+        shutil.rmtree(progress_dir)
+        return
     shards = [(split, shard) for split, found in corpus.shards.items() for shard in found]
     parts = [_Part(split, shard, progress_dir / f"{n:06}.parquet") for n, (split, shard) in enumerate(shards)]
     with full_disk_named(progress_dir):
@@ -75,7 +80,6 @@ def index_corpus(corpus: Corpus, out_dir: Path, workers: int = 1, progress_dir: 
     with full_disk_named(out_dir):
         _write_index(parts, out_dir / "index.parquet")
         write_json(out_dir / "manifest.json", _manifest(corpus, parts, notes, out_dir / "index.parquet"))
-    shutil.rmtree(progress_dir)
 
 
 def _make_parts(corpus: Corpus, parts: list[_Part], workers: int) -> None:

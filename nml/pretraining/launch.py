@@ -20,7 +20,7 @@ from nml.leases import held
 from nml.preemption import Preempted, asked, stoppable, undisturbed
 from nml.pretraining.pretrain import pretrain
 from nml.pretraining.run import Run
-from nml.pretraining.torchrun import ask_when_torchrun_ends
+from nml.pretraining.torchrun import die_with_torchrun
 from nml.pretraining.world import World, joined
 
 logger = logging.getLogger("nml")
@@ -164,7 +164,7 @@ def read_run(described: dict[str, Any]) -> Run:
 def main(job_file: Path) -> None:
     """Take part in a training that `launch` started; the first process writes what comes of it."""
     with stoppable():
-        ask_when_torchrun_ends()
+        die_with_torchrun()
         with joined() as world:
             _take_part(read_json(job_file), world)
 

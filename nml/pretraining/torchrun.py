@@ -1,16 +1,19 @@
-"""`torchrun`, which asks its processes to stop when the job that started it is gone, rather than live on alone."""
+"""`torchrun`, which asks its processes to stop when the job that started it is gone, and takes them with it."""
 
 import os
 
-from nml.preemption import ask_when_parent_ends
+from nml.preemption import ask_when_parent_ends, die_with_parent
 
 _STARTER = "NML_TORCHRUN_PID"
 
 
-def ask_when_torchrun_ends() -> None:
-    """Let this process be asked to stop when the `torchrun` that started it is gone; without one, nothing happens."""
+def die_with_torchrun() -> None:
+    """Let this process be killed when the `torchrun` that started it is gone; without one, nothing happens.
+
+    The lock of the job is gone then too, and the next try may be at work: nothing may be saved any more.
+    """
     if _STARTER in os.environ:
-        ask_when_parent_ends(int(os.environ[_STARTER]))
+        die_with_parent(int(os.environ[_STARTER]))
 
 
 def main() -> None:

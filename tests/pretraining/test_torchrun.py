@@ -94,16 +94,30 @@ def test_a_signal_to_the_group_lets_all_save_and_end(run, tmp_path):
     assert "pretrain: asked to stop. What is done is kept" in (tmp_path / "job.log").read_text()
 
 
-def test_processes_whose_starters_are_killed_save_and_end(run, tmp_path):
+def test_processes_whose_job_is_killed_save_and_end(run, tmp_path):
     with under_way(run, tmp_path) as (job, family):
         killed = time.time()
-        torchrun = family[0]
-        torchrun.suspend()
         job.send_signal(signal.SIGKILL)
         job.wait()
         assert is_locked(tmp_path), "the next try waits for what outlives the job"
-        torchrun.kill()
         assert psutil.wait_procs(family, timeout=120)[1] == []
         assert not is_locked(tmp_path)
     assert len(family) >= 3
     assert checkpoints(run)[0].stat().st_mtime > killed
+
+
+def test_without_the_lock_nothing_is_written(run, tmp_path):
+    """Where the job and `torchrun` are both killed, no process is left to save beside the next try."""
+    with under_way(run, tmp_path) as (job, family):
+        torchrun, *workers = family
+        torchrun.suspend()
+        job.send_signal(signal.SIGKILL)
+        job.wait()
+        assert is_locked(tmp_path)
+        torchrun.kill()
+        assert psutil.wait_procs(workers, timeout=120)[1] == []
+        ended = time.time()
+        assert not is_locked(tmp_path)
+    assert len(workers) >= 2
+    assert max(path.stat().st_mtime for path in run.progress_dir.iterdir()) <= ended
+    assert "asked to stop" not in (tmp_path / "job.log").read_text()

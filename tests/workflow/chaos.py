@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ DISK_MIB = 384
 """Room for the sources and the results of the smoke preset, and little more."""
 LONGEST_PAUSE = 4.0
 """Time between strikes, at most, in starts of Snakemake, which tell how fast the machine is."""
+MARK = "NML_CHAOS_RUN"
+"""In the environment of every process that one of these runs started, by which no other is ever met."""
 INSIDE = "NML_CHAOS_INSIDE"
 """Set, to whether it may mount, in the process that runs in a mount namespace of its own."""
 NO_DISK = """\
@@ -55,7 +58,7 @@ class Chaos:
     ballast : the file that fills the disk; None where no small disk could be made
     start_seconds : what a start of Snakemake takes on this machine
     targets : what Snakemake is asked for; nothing is everything
-    sessions : the sessions of all Snakemakes that were started, by which their processes are known
+    mark : what the processes of its runs have in their environment; numbers of processes and sessions come again
     deck : the kinds of strikes that come before any kind comes again, through all rounds
     run : the Snakemake that was started last
     """
@@ -65,7 +68,7 @@ class Chaos:
     ballast: Path | None
     start_seconds: float
     targets: tuple[str, ...] = ()
-    sessions: set[int] = field(default_factory=set)
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     deck: list[str] = field(default_factory=list)
     run: subprocess.Popen[bytes] | None = None
 
@@ -96,12 +99,11 @@ class Chaos:
             self.run = subprocess.Popen(
                 self.project.command(*(["--", *self.targets] if self.targets else [])),
                 cwd=self.project.path,
-                env=self.project.environment,
+                env=self.project.environment | {MARK: self.mark},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.sessions.add(self.run.pid)
 
     def _pause(self, seconds: float) -> bool:
         """Wait; tell whether the run is still going on after that."""
@@ -111,9 +113,8 @@ class Chaos:
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes of all runs, those that outlived their Snakemake included."""
-        found = [process for process in psutil.process_iter(["status"]) if _session(process.pid) in self.sessions]
-        # Orphans that ended stay zombies where the first process of a container does not ask after them.
-        return [process for process in found if process.info["status"] != psutil.STATUS_ZOMBIE]
+        # Those that ended are not among them: orphans stay zombies where a container's first process ignores them.
+        return [process for process in psutil.process_iter() if _mark_of(process) == self.mark]
 
     def jobs(self) -> list[psutil.Process]:
         """Return the processes of the runs, other than Snakemake itself."""
@@ -132,11 +133,12 @@ class Chaos:
             self.run.wait()
 
 
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None
+def _mark_of(process: psutil.Process) -> str | None:
+    """Return the mark in a process' environment; None where it has none, has ended, or is somebody else's."""
+    with suppress(psutil.Error, OSError):
+        # Its number may have gone to another process since it was listed.
+        return process.environ().get(MARK) if process.is_running() else None
+    return None
 
 
 def _signal_job(number: signal.Signals) -> Callable[[Chaos], str]:
@@ -293,7 +295,7 @@ def main() -> None:
         say(NO_DISK)
     draw, deck, left, number = random.Random(seed), list[str](), options.strikes, 0
     with tempfile.TemporaryDirectory(prefix="nml-chaos-") as folder:
-        calm = Project(options.calm) if options.calm else _run_calmly(Path(folder, "calm"))
+        calm = Project(options.calm) if options.calm else _run_calmly(Path(folder, "calm"), options.targets)
         while left:
             number += 1
             say(f"round {number}, at most {left} strikes")
@@ -350,11 +352,11 @@ def _copy(calm: Project, folder: Path) -> Project:
     return project
 
 
-def _run_calmly(folder: Path) -> Project:
+def _run_calmly(folder: Path, targets: list[str]) -> Project:
     say("a calm run first ...")
     folder.mkdir()
     calm = copy_sources(folder)
-    calm.snakemake()
+    calm.snakemake(*(["--", *targets] if targets else []))
     return calm
 
 

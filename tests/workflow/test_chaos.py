@@ -32,8 +32,9 @@ def test_after_some_strikes_a_cell_is_as_in_calm_and_nothing_is_left_over(finish
 def a_run(folder: Path, program: str) -> chaos.Chaos:
     """Return chaos whose run is some program of Python that says that it is ready by a file."""
     torment = chaos.Chaos(Project(folder), random.Random(0), None, start_seconds=0.1)
-    torment.run = subprocess.Popen([sys.executable, "-c", program], cwd=folder, start_new_session=True)
-    torment.sessions.add(torment.run.pid)
+    torment.run = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=folder, env=os.environ | {chaos.MARK: torment.mark}, start_new_session=True
+    )
     while not (folder / "ready").exists():
         assert torment.run.poll() is None, "it ended before it was ready"
         time.sleep(0.01)
@@ -69,15 +70,16 @@ def test_without_a_small_disk_files_may_not_grow_for_a_while(tmp_path: Path) -> 
 def test_only_processes_of_the_run_are_met_and_all_of_them_end(tmp_path: Path) -> None:
     children = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
     ready = "import pathlib; pathlib.Path('ready').touch()\nimport time; time.sleep(600)"
-    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     torment = a_run(tmp_path, children + ready)
+    other = os.environ | {chaos.MARK: "another run"}
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=other)
     try:
         met = {process.pid for process in torment.processes()}
         assert torment.run.pid in met and len(met) == 2
         assert not met & {bystander.pid, os.getpid()}
         os.kill(torment.run.pid, signal.SIGKILL)
         torment.run.wait()
-        assert len(torment.processes()) == 1, "the child outlives it, and is known by its session"
+        assert len(torment.processes()) == 1, "the child outlives it, and is known by its mark"
         torment.end()
         assert torment.left_over() == [] and bystander.poll() is None
     finally:

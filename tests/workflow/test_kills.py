@@ -76,3 +76,21 @@ def test_a_second_run_in_the_same_folder_is_refused(project):
         fcntl.flock(lock, fcntl.LOCK_EX)
         output = project.snakemake("--", "results/corpora/emoji/manifest.json", fails=True)
     assert "another run of this workflow is at work in this folder" in output
+
+
+def test_what_a_killed_run_left_goes_at_the_next_start_with_nothing_to_be_done(rerun):
+    """Snakemake was killed after its last job had ended, and before it removed what that had kept."""
+    import fcntl
+
+    left = [Path(rerun.path, "results/progress", name) for name in ("emoji/clip-smoke/swap-20/s0", "index/emoji")]
+    other = Path(rerun.path, "results/progress/emoji/of-another-configuration/clean/s0")
+    for folder in (*left, other):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "state").touch()
+    rerun.snakemake("--dry-run")
+    with open(rerun.path / ".snakemake/nml.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        rerun.snakemake("--", TARGET)
+    assert all(folder.is_dir() for folder in left), "another run is at work, and this one has not begun"
+    assert "Nothing to be done" in rerun.snakemake("--", TARGET)
+    assert [folder.is_dir() for folder in (*left, other)] == [False, False, True]
