@@ -238,7 +238,7 @@ def _value(point: _Point, ridge: Tensor) -> float:
 
 
 def _dot(first: Tensor, second: Tensor) -> Tensor:
-    return (first * second).sum()
+    return torch.dot(first.flatten(), second.flatten())
 
 
 def _inverse(curvature: Tensor) -> Tensor:
