@@ -21,7 +21,7 @@ checks without importing the file:
 
 A trained method defines `loss(batch, parameters) -> Tensor [H]`, and with `HEAD = "own"` the head's `initial` and
 `forward` too. With `HEAD = "linear"`, where the loss depends on the logits alone, it may also define
-`logit_gradient(batch, parameters) -> Tensor [H, B, C]`, the gradient of the losses' sum in the logits, for faster steps.
+`logit_gradient(batch, parameters) -> Tensor [H, B, C]`, the gradient of the losses' sum in the logits, which is faster.
 
 One that is not trained defines `fit(samples, candidates) -> (scores, parameters)`: for a
 `nml.tuning.data.TrainingSet` and K sets of own hyper-parameters it returns a function and stacked tensors [K, ...];
