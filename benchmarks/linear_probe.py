@@ -32,7 +32,6 @@ TRAIN, VALIDATION, TEST, WIDTH, CLASSES = 10_000, 500, 4_000, 1024, 100
 EPOCHS, BATCH_SIZE, RATE = 10, 64, 0.01
 STRENGTHS = [0.001, 0.01, 0.1]
 DECAYS = [0.0, 0.0001, 0.01, 0.1]
-SEARCH_TRAIN = 1_000
 PATH = [float(strength) for strength in np.logspace(-4, 4, 10)]
 THEIR_RATE = 0.1
 SEARCHED_STRENGTHS = [0.01, 0.1, 1.0, 10.0, 100.0]
@@ -183,8 +182,7 @@ def compare_probe(arrays: list[np.ndarray]) -> None:
 
 
 def compare_search(arrays: list[np.ndarray]) -> None:
-    """Print CLIP_benchmark's whole search against a search with `logreg`, and one with `lp`, on some of the samples."""
-    arrays = [*(values[:SEARCH_TRAIN] for values in arrays[:2]), *arrays[2:]]
+    """Print CLIP_benchmark's whole search against a search with `logreg`, and one with `lp`."""
     regressions = [HeadSpec("logreg", 0, parameters={"C": strength}) for strength in SEARCHED_STRENGTHS]
     settings = [(rate, decay) for rate in SEARCHED_RATES for decay in SEARCHED_DECAYS]
     probes = [HeadSpec("lp", 0, rate, decay, EPOCHS, BATCH_SIZE) for rate, decay in settings]
