@@ -49,7 +49,8 @@ class Rows:
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return the rows int64 [...] as float32 [..., D] on the device."""
-        return self.home[rows.to(self.home.device)].to(self.device, non_blocking=True)
+        found = self.home.index_select(0, rows.flatten().to(self.home.device))
+        return found.view(*rows.shape, -1).to(self.device, non_blocking=True)
 
     def chunks(self, size: int = ROWS_AT_ONCE, end: int | None = None) -> Iterator[Tensor]:
         """Yield the rows in order, all or up to `end`, at most `size` at once, on the device."""

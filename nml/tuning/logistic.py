@@ -14,7 +14,7 @@ here is to need few of them:
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -73,13 +73,13 @@ class _Basis:
 class _Point:
     """Slopes in the basis and intercepts [K, D + 1], their cross-entropy and its gradient, and the last pairs.
 
-    Each pair is a step and the change of the gradient of the cross-entropy along it.
+    Each pair is a step, the change of the gradient of the cross-entropy along it, and that of the objective.
     """
 
     values: Tensor
     loss: float
     gradient: Tensor
-    pairs: tuple[tuple[Tensor, Tensor], ...] = ()
+    pairs: tuple[tuple[Tensor, Tensor, Tensor], ...] = ()
 
 
 Objective = Callable[[Tensor], tuple[float, Tensor]]
@@ -158,6 +158,7 @@ def _path(objective: Objective, basis: _Basis, num_classes: int, penalties: Sequ
 def _descend(point: _Point, objective: Objective, basis: _Basis, penalty: float, tolerance: float) -> _Point:
     """Return the minimum with a penalty, searched from a point."""
     ridge = _ridge(basis, penalty)
+    point = replace(point, pairs=tuple((step, change, change + ridge * step) for step, change, _ in point.pairs))
     for _ in range(LARGEST_ITERATIONS):
         direction, slope = _step(point, basis, ridge)
         moved = _search(point, objective, ridge, direction, slope) if _gap(point, ridge, slope) > tolerance else None
@@ -177,7 +178,7 @@ def _ridge(basis: _Basis, penalty: float) -> Tensor:
 def _step(point: _Point, basis: _Basis, ridge: Tensor) -> tuple[Tensor, float]:
     """Return the quasi-Newton step, and the derivative of the objective along it."""
     gradient = point.gradient + ridge * point.values
-    pairs = [(step, change + ridge * step) for step, change in point.pairs]
+    pairs = [(step, change) for step, _, change in point.pairs]
     direction = _direction(gradient, pairs, basis.curvature + ridge)
     return direction, float(_dot(gradient, direction))
 
@@ -224,8 +225,8 @@ def _search(point: _Point, objective: Objective, ridge: Tensor, direction: Tenso
     for _ in range(20):
         values = point.values + length * direction
         loss, gradient = objective(values)
-        pair = values - point.values, gradient - point.gradient
-        moved = _Point(values, loss, gradient, (*point.pairs, pair)[-HISTORY:])
+        step, change = values - point.values, gradient - point.gradient
+        moved = _Point(values, loss, gradient, (*point.pairs, (step, change, change + ridge * step))[-HISTORY:])
         if _value(moved, ridge) <= start + SUFFICIENT * length * slope + ROUNDING * abs(start):
             return moved
         length /= 2
@@ -238,7 +239,7 @@ def _value(point: _Point, ridge: Tensor) -> float:
 
 
 def _dot(first: Tensor, second: Tensor) -> Tensor:
-    return (first * second).sum()
+    return torch.dot(first.flatten(), second.flatten())
 
 
 def _inverse(curvature: Tensor) -> Tensor:

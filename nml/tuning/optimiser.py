@@ -62,33 +62,45 @@ class AdamW:
 class FusedAdamW:
     """The same, by PyTorch's fused kernel: one pass over the parameters instead of eight, which large ones wait for.
 
-    Parameters as of `AdamW`. Neighbouring heads with equal rates are updated together.
+    Parameters as of `AdamW`. Neighbouring heads with equal rates are updated together. The kernel is called without
+    `torch.optim.AdamW` around it, whose import takes as long as that of PyTorch itself, and a step as a small head's.
     """
 
     def __init__(
         self, parameters: Sequence[Tensor], learning_rates: Tensor, weight_decays: Tensor, total_steps: int
     ) -> None:
         rates = list(zip(learning_rates.tolist(), weight_decays.tolist(), strict=True))
-        self.runs = _runs(rates)
-        self.peaks = [rates[run.start][0] for run in self.runs]
-        views = [[parameter.detach()[run] for parameter in parameters] for run in self.runs]
-        groups = [
-            {"params": views, "weight_decay": rates[run.start][1]} for views, run in zip(views, self.runs, strict=True)
+        states = [(value.detach(), torch.zeros_like(value), torch.zeros_like(value)) for value in parameters]
+        self.runs = [
+            (run, *rates[run.start], [[tensor[run] for tensor in kind] for kind in zip(*states, strict=True)])
+            for run in _runs(rates)
         ]
-        self.optimiser = torch.optim.AdamW(groups, betas=(BETA1, BETA2), eps=EPSILON, fused=True)
+        self.steps = [torch.zeros((), device=parameters[0].device)] * len(parameters)
         self.total_steps = total_steps
-        self.steps = 0
+        self.taken = 0
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Move every parameter by one step along its gradient, in the order of the parameters."""
-        share = _cosine(self.steps, self.total_steps)
-        self.steps += 1
-        for group, run, peak in zip(self.optimiser.param_groups, self.runs, self.peaks, strict=True):
-            group["lr"] = peak * share
-            for view, gradient in zip(group["params"], gradients, strict=True):
-                view.grad = gradient[run]
-        self.optimiser.step()
+        share = _cosine(self.taken, self.total_steps)
+        self.taken += 1
+        self.steps[0].fill_(self.taken)
+        for run, rate, decay, (parameters, means, squares) in self.runs:
+            torch._fused_adamw_(
+                parameters,
+                [gradient[run] for gradient in gradients],
+                means,
+                squares,
+                [],
+                self.steps,
+                lr=rate * share,
+                beta1=BETA1,
+                beta2=BETA2,
+                weight_decay=decay,
+                eps=EPSILON,
+                amsgrad=False,
+                maximize=False,
+            )
 
 
 def _runs(rates: Sequence[tuple[float, float]]) -> list[slice]:

@@ -20,7 +20,10 @@ checks without importing the file:
 - `VIEWS`, optional: 2 if the loss wants two views of each sample in a batch (see `nml.tuning.batch`).
 
 A trained method defines `loss(batch, parameters) -> Tensor [H]`, and with `HEAD = "own"` the head's `initial` and
-`forward` too. One that is not trained defines `fit(samples, candidates) -> (scores, parameters)`: for a
+`forward` too. With `HEAD = "linear"`, where the loss depends on the logits alone, it may also define
+`logit_gradient(batch, parameters) -> Tensor [H, B, C]`, the gradient of the losses' sum in the logits, which is faster.
+
+One that is not trained defines `fit(samples, candidates) -> (scores, parameters)`: for a
 `nml.tuning.data.TrainingSet` and K sets of own hyper-parameters it returns a function and stacked tensors [K, ...];
 from these and features [B, D], the function gives the scores [K, B, C].
 """

@@ -66,13 +66,25 @@ def test_large_heads_get_what_small_ones_get(hard, monkeypatch):
     """Those that are trained in pieces, with the fused optimiser."""
     specs = [replace(spec, seed=seed) for spec in (LP, NMTUNE, RELEASED) for seed in range(3)]
     plain = fit(*hard.training, specs)
-    monkeypatch.setattr(training, "LARGE", 1)
+    monkeypatch.setattr(training, "LARGE", 0)
     monkeypatch.setattr(training, "NUMBERS_AT_ONCE", 400)
     pieces = fit(*hard.training, specs)
     assert [len(stack.members) for stack in pieces.stacks] == [3, 2, 1, 1, 1, 1]
     for index in range(len(specs)):
         torch.testing.assert_close(
             logits_of(plain, index, hard.test_x), logits_of(pieces, index, hard.test_x), rtol=0.01, atol=0.01
+        )
+
+
+def test_linear_probes_in_closed_form_get_what_autograd_gives_them(hard, monkeypatch):
+    specs = [replace(LP, seed=seed, weight_decay=decay) for seed in (0, 1) for decay in (0.0, 0.1)]
+    closed = fit(*hard.training, specs)
+    monkeypatch.delattr(registry.load("lp"), "logit_gradient")
+    automatic = fit(*hard.training, specs)
+    assert (closed.epochs == automatic.epochs).all()
+    for index in range(len(specs)):
+        torch.testing.assert_close(
+            logits_of(closed, index, hard.test_x), logits_of(automatic, index, hard.test_x), rtol=1e-4, atol=1e-4
         )
 
 
@@ -333,7 +345,7 @@ def test_each_step_draws_views_anew_and_two_different_ones_where_the_loss_wants_
 
     number = np.arange(150, dtype=np.float32)
     views = np.stack([np.stack([number, np.full(150, view, np.float32)], axis=1) for view in range(4)])
-    for method, count in (("lp", 1), ("nmtune-released", 2)):
+    for method, count in (("gce", 1), ("nmtune-released", 2)):
         monkeypatch.setattr(registry.load(method), "loss", record)
         seen.clear()
         spec = replace(MLP, method=method, epochs=3)

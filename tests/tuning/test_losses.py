@@ -244,3 +244,11 @@ def test_cross_entropy_equals_torch_per_head():
     labels = torch.randint(4, (3, 5), generator=torch.Generator().manual_seed(0))
     expected = torch.stack([functional.cross_entropy(a, b) for a, b in zip(logits, labels, strict=True)])
     torch.testing.assert_close(losses.cross_entropy(logits, labels), expected)
+
+
+@pytest.mark.parametrize(("samples", "classes"), [(1, 2), (5, 3), (16, 40)])
+def test_the_gradient_of_the_cross_entropy_in_closed_form_is_that_of_autograd(samples, classes):
+    logits = 3 * matrices((samples, classes), heads=4)
+    labels = torch.randint(classes, (4, samples), generator=torch.Generator().manual_seed(1))
+    _, expected = value_and_gradient(lambda z: losses.cross_entropy(z, labels), logits)
+    torch.testing.assert_close(losses.cross_entropy_gradient(logits, labels), expected, rtol=1e-9, atol=1e-12)

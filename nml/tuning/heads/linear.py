@@ -25,6 +25,11 @@ def forward(parameters: Parameters, features: Tensor, training: bool = False) ->
     return features, linear(parameters, "", features)
 
 
+def gradients(features: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gradients of weight and bias, from features [H, B, D] and the gradient in the logits [H, B, C]."""
+    return torch.bmm(features.transpose(1, 2), errors), errors.sum(dim=1, keepdim=True)
+
+
 def linear(parameters: Parameters, layer: str, inputs: Tensor) -> Tensor:
     """Apply the layer `weight<layer>`, `bias<layer>` to inputs [H, B, fan in]."""
     return torch.baddbmm(parameters[f"bias{layer}"], inputs, parameters[f"weight{layer}"])
