@@ -14,7 +14,7 @@ from nml.config.references import SUPERVISION
 from nml.corpora.catalogue import classes_file, groups_of, open_corpus
 from nml.corpora.class_names import read_names
 from nml.errors import UserError
-from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
+from nml.grid import CLEAN, ZOO, Noise, TaskAddress, cell_path, spectrum_path
 from nml.task_entries import EmbeddedTask, readers_of
 from nml.tasks.places import require_fetchable
 from nml.tasks.project_files import said_by_project
@@ -51,7 +51,7 @@ NAME = "[A-Za-z0-9][A-Za-z0-9._+@-]*"
 wildcard_constraints:
     corpus=NAME,
     recipe=NAME,
-    noise=f"(?!untrained){NAME}",
+    noise=f"(?!untrained|released){NAME}",
     seed=r"0|[1-9]\d*",
     encoder=rf"{NAME}/{NAME}/{NAME}/s(0|[1-9]\d*)",
     task=NAME,
@@ -173,6 +173,33 @@ def noise_kind(noise):
     return kind
 
 
+def released_model(wildcards):
+    return lookup(CONFIG.zoo, wildcards.model, "released model under zoo in the configuration")
+
+
+def released_weights(wildcards):
+    """Return the file that the configuration names for a released model; those from the hub are no inputs."""
+    return released_model(wildcards).weights or []
+
+
+def released_json(wildcards):
+    return released_model(wildcards).model_dump_json()
+
+
+def released_code(wildcards):
+    model = released_model(wildcards)
+    return code("import_encoder", plugins.architecture_file(f"{model.library}/{model.architecture}"))
+
+
+def encoder_file(address):
+    """Return the file that builds an encoder."""
+    corpus, recipe = address.split("/")[:2]
+    if corpus != ZOO:
+        return architecture_file(recipe)
+    model = lookup(CONFIG.zoo, recipe, "released model under zoo in the configuration")
+    return plugins.architecture_file(f"{model.library}/{model.architecture}")
+
+
 def architecture_file(recipe):
     architecture = lookup(CONFIG.recipes, recipe, "recipe in the configuration").architecture
     return plugins.architecture_file(architecture)
@@ -221,7 +248,7 @@ def features_code(wildcards):
 
 def features_files(wildcards):
     """Return what reads a task and builds an encoder, which jobs load by name."""
-    return [architecture_file(wildcards.encoder.split("/")[1]), *reader_files([task_of(wildcards).name])]
+    return [encoder_file(wildcards.encoder), *reader_files([task_of(wildcards).name])]
 
 
 def reader_files(tasks):
