@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from nml.grid import CLEAN, UNTRAINED
+from nml.grid import CLEAN, RELEASED, UNTRAINED
 from nml.reporting.associations import PAIRS, within_task_spearman
 from nml.reporting.contrasts import against_clean, against_method, cells_behind, comparable, estimate
 from nml.reporting.differences import holm
@@ -20,7 +20,6 @@ SLIGHT_PERCENT = 10
 SIGNIFICANT = 0.05
 _FEWEST_SEEDS = 2
 _GROUP_OF = {"C1": "id", "C2": "ood"}
-_RELEASED = "released"
 _FAMILY = ["corpus", "recipe", "noise_kind"]
 _BLACK_BOX = (("nmtune", "lp"), ("nmtune", "mlp"))
 _EFFICIENT = (("ft-nmtune", "ft"), ("lora-nmtune", "lora"))
@@ -101,14 +100,14 @@ def claims_table(
 
     Returns
     -------
-    DataFrame with `COLUMNS`, in the order of the claims. `level`: `claim`, `part` (of the claim), or `family` (the same
+    DataFrame with `COLUMNS`, in the order of the claims. Released encoders are left out: their noise is not known. `level`: `claim`, `part` (of the claim), or `family` (the same
     for one corpus, recipe and noise kind). `measure`: `difference` (of accuracies, fractions) or `Spearman`. `cells`
     counts those behind the estimate.
     """
     rows = cells[(cells["metric"] == HEADLINE_METRIC) & (cells["fraction"] == cells["fraction"].max())]
     trained = pretraining.dropna(subset=["objective"]).drop_duplicates(["corpus", "recipe"])
     models = trained.set_index(["corpus", "recipe"])[["architecture", "objective"]]
-    rows = comparable(rows).join(models, on=["corpus", "recipe"])
+    rows = comparable(rows[rows["noise_kind"] != RELEASED]).join(models, on=["corpus", "recipe"])
     lost = _lost(pd.DataFrame(columns=[*CELL_NAME, "group"]) if absent is None else absent)
     noise, nmtune = _about_noise(rows, covariances, lost), _about_nmtune(rows, covariances, lost)
     table = [*noise, *_about_spectra(points, rows, lost), *nmtune, *_about_aspects(rows, covariances, lost)]
@@ -117,9 +116,9 @@ def claims_table(
 
 
 def _lost(absent: pd.DataFrame) -> pd.DataFrame:
-    """Return the absent cells that a claim may be about: without both controls, as `comparable` has the others."""
-    controls = (absent["noise_kind"] == UNTRAINED) | (absent["method"] == MAJORITY)
-    return absent[~controls].astype({"noise_percent": "float64"})
+    """Return the absent cells that a claim may be about: without both controls and the released encoders."""
+    others = absent["noise_kind"].isin([UNTRAINED, RELEASED]) | (absent["method"] == MAJORITY)
+    return absent[~others].astype({"noise_percent": "float64"})
 
 
 def _about_noise(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
@@ -139,7 +138,7 @@ def _probes(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _of_noise_claim(rows: pd.DataFrame, claim: str) -> pd.DataFrame:
     """Return the rows, clean ones too, that C1 or C2 is about."""
-    chosen = rows[(rows["group"] == _GROUP_OF[claim]) & (rows["noise_kind"] != _RELEASED)]
+    chosen = rows[rows["group"] == _GROUP_OF[claim]]
     return chosen[chosen["noise_percent"] <= SLIGHT_PERCENT] if claim == "C1" else chosen
 
 
@@ -193,7 +192,7 @@ def _one_sign(together: Found, families: list[Found]) -> Found:
 
 
 def _about_nmtune(rows: pd.DataFrame, covariances: Covariances, lost: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    noisy, gone = (frame[(frame["noise_percent"] > 0) | (frame["noise_kind"] == _RELEASED)] for frame in (rows, lost))
+    noisy, gone = (frame[frame["noise_percent"] > 0] for frame in (rows, lost))
     for (method, baseline), group in product([*_BLACK_BOX, *_EFFICIENT], HEADLINE_GROUPS):
         pairs = against_method(noisy[noisy["group"] == group], method, baseline)
         levels = [*_FAMILY, "noise_percent"]

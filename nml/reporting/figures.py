@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nml.artifacts import save_figure
-from nml.grid import CLEAN, UNTRAINED
+from nml.grid import CLEAN, UNTRAINED, ZOO
 from nml.reporting.associations import spectrum_points
 from nml.reporting.labels import OBJECTIVES
 from nml.reporting.noise_figures import learning_curves, noise_curves, pretraining_accuracy
@@ -28,14 +28,14 @@ TABLES_DRAWN = (
 def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
     """Draw every figure of `nml.reporting.labels.FIGURES` into `out_dir`, as `.png` (200 dpi) and `.pdf`.
 
-    A figure that the cells have nothing for says so instead.
+    A figure that the cells have nothing for says so instead. Released encoders, whose noise is not known, are in none.
 
     Raises
     ------
     UserError
         A table is missing from `tables_dir`.
     """
-    tables = {name: read_table(tables_dir, name) for name in TABLES_DRAWN}
+    tables = {name: _studied(read_table(tables_dir, name)) for name in TABLES_DRAWN}
     tables["averages"] = tables["averages"].dropna(subset=["value"])
     with matplotlib.rc_context(RC):
         for name, figure in figures_of(tables).items():
@@ -63,6 +63,10 @@ def figures_of(tables: dict[str, pd.DataFrame]) -> dict[str, Callable[[], Figure
         "run_time": (tuned, lambda: run_time(averages, tables["run_times"])),
     }
     return {name: draw if there else nothing_to_draw for name, (there, draw) in drawn.items()}
+
+
+def _studied(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["corpus"] != ZOO].reset_index(drop=True)
 
 
 def nothing_to_draw() -> Figure:

@@ -1,6 +1,6 @@
 """The names of the outputs, and the words and the order in which a reader meets encoders, methods and metrics."""
 
-from nml.grid import CLEAN, UNTRAINED
+from nml.grid import CLEAN, RELEASED, UNTRAINED
 
 TABLES = (
     "claims",
@@ -12,6 +12,7 @@ TABLES = (
     "ablations",
     "per_task",
     "published",
+    "zoo",
     "spectra",
     "singular_values",
     "associations",
@@ -54,7 +55,7 @@ METRICS = {
     "macro_f1": "macro F1",
 }
 OBJECTIVES = {"supervised": "supervised", "contrastive": "image-text"}
-_NOISE_KINDS_LAST = ("released", UNTRAINED, MAJORITY)
+_NOISE_KINDS_LAST = (RELEASED, UNTRAINED, MAJORITY)
 
 
 def method_label(method: str) -> str:

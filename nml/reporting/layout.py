@@ -20,6 +20,7 @@ from nml.reporting.labels import (
 )
 from nml.reporting.matrix import encoder_of
 from nml.reporting.series import noise_series, sort_rows
+from nml.reporting.zoo import show_zoo
 
 ABSENT = "-"
 LOST = "missing"
@@ -354,6 +355,7 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "ablations": show_ablations,
     "per_task": show_per_task,
     "published": show_published,
+    "zoo": show_zoo,
     "spectra": show_spectra,
     "singular_values": show_singular_values,
     "associations": show_associations,

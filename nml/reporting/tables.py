@@ -42,6 +42,7 @@ from nml.reporting.reading import (
     read_spectra,
 )
 from nml.reporting.sampling import sampling_covariances, sampling_variance
+from nml.reporting.zoo import zoo_table
 
 _ROWS_ON_A_PAGE = 45
 _TERMINAL_WIDTH = 120
@@ -50,7 +51,7 @@ _TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
     *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence", "rule", "GPU"),
-    *("encoder", "state", "reason", "log", "variant", "changed"),
+    *("encoder", "state", "reason", "log", "variant", "changed", "model", "architecture", "weights"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 
@@ -83,16 +84,18 @@ def build_tables(
     averages = average_over_tasks(cells, sampling, covariances)
     each = average_each_test_set(cells[cells["task"].isin(read_published()["task"])], sampling, covariances)
     complete = complete_averages(averages, lacking)
+    differences = count_missing_pairs(paired_differences(cells, covariances), lacking)
     tables = {
         "claims": claims_table(cells, points, pretraining, covariances, lacking),
         "cells": cells,
         "averages": complete,
-        "differences": count_missing_pairs(paired_differences(cells, covariances), lacking),
+        "differences": differences,
         "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group"]),
         "fractions": fractions_table(complete),
         "ablations": ablations_table(cells, covariances, method_entries(cell_files), lacking["method"]),
         "per_task": count_missing_sets(results_per_task(cells, sampling, covariances), lacking),
         "published": compare_published(each, averages, pretraining),
+        "zoo": zoo_table(complete, differences, spectra, encoder_metas),
         "spectra": spectra,
         "singular_values": singular_values,
         "associations": associate(points),
