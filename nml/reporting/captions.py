@@ -64,10 +64,10 @@ TABLE_CAPTIONS = {
     "is no interval.",
     "zoo": "The released encoders: how noisy the data was that they saw is not known. Accuracy in percent, ± half of "
     "the 95 % confidence interval, averaged over ID tasks and over OOD test domains, as many as the column tasks says; "
-    "singular value entropy (SVE) and LSVR of the features, in nats, averaged over the same (no interval; a larger LSVR "
-    "means a smaller dominant singular value); and the paired differences of NMTune, in points, with their 95 % "
-    "interval. Intervals cover test samples and tuning seeds. †: cells are missing. Empty where the configuration names "
-    "no released encoder.",
+    "singular value entropy (SVE) and LSVR of the features, in nats, averaged over the same (no interval; a larger "
+    "LSVR means a smaller dominant singular value); and the paired differences of NMTune, in points, with their 95 "
+    "% interval. Intervals cover test samples and tuning seeds. †: cells are missing. Empty where the configuration "
+    "names no released encoder.",
     "spectra": "Singular value entropy (SVE) and largest singular value ratio, LSVR = -log(sigma_1 / sum(sigma)), in "
     "nats, of the features of each test set, against the percent of noise in pre-training (mean over pre-training "
     "seeds; no interval). A larger LSVR means a smaller dominant singular value.",

@@ -100,9 +100,9 @@ def claims_table(
 
     Returns
     -------
-    DataFrame with `COLUMNS`, in the order of the claims. Released encoders are left out: their noise is not known. `level`: `claim`, `part` (of the claim), or `family` (the same
+    DataFrame with `COLUMNS`, in the order of the claims. `level`: `claim`, `part` (of the claim), or `family` (the same
     for one corpus, recipe and noise kind). `measure`: `difference` (of accuracies, fractions) or `Spearman`. `cells`
-    counts those behind the estimate.
+    counts those behind the estimate. Released encoders speak for no claim: how noisy their data was is not known.
     """
     rows = cells[(cells["metric"] == HEADLINE_METRIC) & (cells["fraction"] == cells["fraction"].max())]
     trained = pretraining.dropna(subset=["objective"]).drop_duplicates(["corpus", "recipe"])

@@ -37,15 +37,15 @@ def zoo_table(
 
     Returns
     -------
-    DataFrame with `model, architecture, weights` (the tag, or the name of the file), and for each group g of ID and OOD,
-    as far as there are cells: `g_<method>_value, _low, _high` (fractions, 95 %), `_tasks` (units averaged) and
+    DataFrame with `model, architecture, weights` (the tag, or the name of the file), and for each group g of ID and
+    OOD, as far as there are cells: `g_<method>_value, _low, _high` (fractions, 95 %), `_tasks` (units averaged) and
     `_missing` (cells); `g_sve, g_lsvr` (nats, means over units) with their number `g_spectra`; and for each of `GAINS`
     `g_<method>-<baseline>_difference, _low, _high, _p_holm, _missing`. Sorted by model. No rows without such encoders.
     """
     scores = _released(_headline(averages))
     gains = _released(_headline(differences[differences["comparison"] == "method"]))
-    pairs = pd.Series(list(zip(gains["method"], gains["baseline"], strict=True)), gains.index, dtype=object)
-    gains = gains.assign(name=gains["method"] + "-" + gains["baseline"])[pairs.isin(GAINS)]
+    gains = gains.assign(name=gains["method"] + "-" + gains["baseline"])
+    gains = gains[gains["name"].isin([f"{method}-{baseline}" for method, baseline in GAINS])]
     parts = [
         _wide(scores.assign(name=scores["method"]), _SCORE),
         _wide(_spectra(_released(spectra)), _SPECTRUM),
@@ -75,7 +75,7 @@ def _spectra(spectra: pd.DataFrame) -> pd.DataFrame:
 
 def _wide(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
     """Return a row for each model, and a column for each group, name and value, such as `id_lp_value`."""
-    table = rows.pivot(index="recipe", columns=["group", "name"], values=values)
+    table = rows.pivot(index="recipe", columns=["group", "name"], values=values).astype("float64")
     table.columns = ["_".join(filter(None, (group, name, value))) for value, group, name in table.columns]
     return table
 
@@ -90,8 +90,8 @@ def _about(metas: Sequence[str | Path], models: list[str]) -> pd.DataFrame:
     for meta in map(read_json, metas):
         encoder = Encoder.parse(meta["address"])
         if encoder.corpus == ZOO:
-            weights = meta["weights"]
-            found[encoder.recipe] = (meta["architecture"], weights["tag"] or weights["file"])
+            weights = meta.get("weights", {})
+            found[encoder.recipe] = (meta.get("architecture", ""), weights.get("tag") or weights.get("file", ""))
     rows = [(model, *found.get(model, ("", ""))) for model in models]
     return pd.DataFrame(rows, columns=ABOUT).astype("str")
 
@@ -112,9 +112,8 @@ def _texts(own: pd.DataFrame) -> pd.DataFrame:
     texts = {method_label(method): _column(own, method, [*_INTERVAL, "missing"], _score) for method in methods}
     if methods:
         texts["tasks"] = own[[f"{method}_tasks" for method in methods]].max(axis=1).map("{:.0f}".format)
-    texts |= {
-        name.upper(): own[name].map("{:.3f}".format).replace("nan", "-") for name in ("sve", "lsvr") if name in own
-    }
+    for name in (name for name in ("sve", "lsvr") if name in own):
+        texts[name.upper()] = own[name].map("{:.3f}".format).replace("nan", "-")
     for method, baseline in GAINS:
         if f"{method}-{baseline}_difference" in own:
             title = f"{method_label(method)} minus {method_label(baseline)}"
