@@ -24,9 +24,8 @@ def task_noise_kinds() -> list[str]:
 
 def noise_kind_problem(name: str, literals: dict[str, Any]) -> str | None:
     """Say what is wrong with the declaration of a noise kind, or None."""
-    if any(letter.isdigit() for letter in name) or name in ("clean", "untrained", "released"):
-        taken = "clean, untrained and released are taken"
-        return f"a noise kind cannot be called '{name}': digits are for its percent; {taken}"
+    if any(letter.isdigit() for letter in name) or name in ("clean", "untrained"):
+        return f"a noise kind cannot be called '{name}': digits are for its percent; clean and untrained are taken"
     allowed = ("labels", "captions")
     if literals.get("CORRUPTS") not in allowed:
         return f"CORRUPTS is {literals.get('CORRUPTS')!r}; it needs a line CORRUPTS = one of {allowed}"
