@@ -56,9 +56,7 @@ def source_of(model: ReleasedModel) -> Source:
 
 def _timm(model: ReleasedModel) -> Source:
     if model.pretrained:
-        # Of more than one part where a name has a dot; the model's own name has none.
-        tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{model.architecture}.*")]
-        _require_tag(model, tags)
+        _require_tag(model, [name.partition(".")[2] for name in timm.list_pretrained(f"{model.architecture}.*")])
     tag = f".{model.pretrained}" if model.pretrained else ""
     said = timm.get_pretrained_cfg(model.architecture + tag)
     channels, height, width = said.input_size

@@ -49,11 +49,12 @@ def load_weights(model: ReleasedModel, file: Path, size: int) -> tuple[nn.Module
     if not differences:
         module.load_state_dict(tensors)
         return module, classes
-    try:
-        return _CONVERTED[model.library](model, file, tensors, size)
-    except Exception as error:
-        # The libraries raise whatever the tensors run into; the differences say more than that.
-        logger.info("%s was not converted by %s either: %s", file, model.library, str(error).partition("\n")[0])
+    if convert := _CONVERTED.get(model.library):
+        try:
+            return convert(model, file, tensors, size)
+        except Exception as error:
+            # The libraries raise whatever the tensors run into; the differences say more than that.
+            logger.info("%s was not converted by %s either: %s", file, model.library, str(error).partition("\n")[0])
     raise _mismatch(model, file, differences)
 
 
@@ -92,12 +93,8 @@ def _converted_by_open_clip(model: ReleasedModel, file: Path, tensors: Tensors, 
     return module, 0
 
 
-def _not_converted(model: ReleasedModel, file: Path, tensors: Tensors, size: int) -> tuple[nn.Module, int]:
-    raise ValueError("it converts nothing")
-
-
 _CLASSES = {"timm": _timm_classes, "torchvision": _torchvision_classes, "open_clip": lambda model, tensors: 0}
-_CONVERTED = {"timm": _converted_by_timm, "torchvision": _not_converted, "open_clip": _converted_by_open_clip}
+_CONVERTED = {"timm": _converted_by_timm, "open_clip": _converted_by_open_clip}
 
 
 def _differences(tensors: Tensors, module: nn.Module) -> Iterator[str]:
