@@ -14,7 +14,7 @@ from nml.config.references import SUPERVISION
 from nml.corpora.catalogue import classes_file, groups_of, open_corpus
 from nml.corpora.class_names import read_names
 from nml.errors import UserError
-from nml.grid import CLEAN, ZOO, Encoder, Noise, TaskAddress, cell_path, encoder_dir, spectrum_path
+from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
 from nml.task_entries import EmbeddedTask, readers_of
 from nml.tasks.places import require_fetchable
 from nml.tasks.project_files import said_by_project
@@ -171,37 +171,6 @@ def noise_kind(noise):
         raise WorkflowError(str(error))
     lookup({CLEAN, *plugins.noise_kinds()}, kind, "noise kind")
     return kind
-
-
-def released_model(wildcards):
-    return lookup(CONFIG.zoo, wildcards.model, "released model under zoo in the configuration")
-
-
-def released_weights(wildcards):
-    """Return the file that the configuration names for a released model; those from the hub are no inputs."""
-    file = released_model(wildcards).weights
-    made = encoder_dir(Encoder.released(wildcards.model)) / "model.safetensors"
-    if file and not Path(file).is_file() and not Path(made).is_file():
-        raise WorkflowError(f"zoo.{wildcards.model}.weights: {file} is not there. Put it there, or name where it lies.")
-    return file or []
-
-
-def released_json(wildcards):
-    return released_model(wildcards).model_dump_json()
-
-
-def released_code(wildcards):
-    model = released_model(wildcards)
-    return code("import_encoder", plugins.architecture_file(f"{model.library}/{model.architecture}"))
-
-
-def encoder_file(address):
-    """Return the file that builds an encoder."""
-    corpus, recipe = address.split("/")[:2]
-    if corpus != ZOO:
-        return architecture_file(recipe)
-    model = lookup(CONFIG.zoo, recipe, "released model under zoo in the configuration")
-    return plugins.architecture_file(f"{model.library}/{model.architecture}")
 
 
 def architecture_file(recipe):

@@ -37,8 +37,8 @@ class Association(NamedTuple):
 def spectrum_points(cells: pd.DataFrame, spectra: pd.DataFrame) -> pd.DataFrame:
     """Join each spectrum with the linear probe's accuracy (mean over tuning seeds, all of the training data).
 
-    The untrained control is left out: it differs from every trained encoder, and would make the correlation alone. So
-    are released encoders, which differ by more than noise.
+    The untrained control is left out: it differs from every trained encoder, and would make the correlation alone.
+    So are released encoders, of which each is a recipe of its own.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def spectrum_points(cells: pd.DataFrame, spectra: pd.DataFrame) -> pd.DataFrame:
     chosen = chosen[chosen["fraction"] == chosen["fraction"].max()]
     accuracy = chosen.groupby(SPECTRUM_KEY)["value"].mean().rename("accuracy").reset_index()
     points = spectra.merge(accuracy, on=SPECTRUM_KEY, how="inner", validate="one_to_one")
-    return points[~points["noise_kind"].isin([RELEASED, UNTRAINED])].reset_index(drop=True)
+    return points[~points["noise_kind"].isin([UNTRAINED, RELEASED])].reset_index(drop=True)
 
 
 def associate(points: pd.DataFrame) -> pd.DataFrame:

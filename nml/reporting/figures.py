@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nml.artifacts import save_figure
-from nml.grid import CLEAN, UNTRAINED, ZOO
+from nml.grid import CLEAN, RELEASED, UNTRAINED
 from nml.reporting.associations import spectrum_points
 from nml.reporting.labels import OBJECTIVES
 from nml.reporting.noise_figures import learning_curves, noise_curves, pretraining_accuracy
@@ -28,18 +28,23 @@ TABLES_DRAWN = (
 def draw_figures(tables_dir: str | Path, out_dir: str | Path) -> None:
     """Draw every figure of `nml.reporting.labels.FIGURES` into `out_dir`, as `.png` (200 dpi) and `.pdf`.
 
-    A figure that the cells have nothing for says so instead. Released encoders, whose noise is not known, are in none.
+    A figure that the cells have nothing for says so instead.
 
     Raises
     ------
     UserError
         A table is missing from `tables_dir`.
     """
-    tables = {name: _studied(read_table(tables_dir, name)) for name in TABLES_DRAWN}
+    tables = {name: in_figures(read_table(tables_dir, name)) for name in TABLES_DRAWN}
     tables["averages"] = tables["averages"].dropna(subset=["value"])
     with matplotlib.rc_context(RC):
         for name, figure in figures_of(tables).items():
             save_figure(figure(), Path(out_dir, name))
+
+
+def in_figures(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out released encoders, each a recipe of its own with one point, which makes no curve."""
+    return table[table["noise_kind"] != RELEASED] if "noise_kind" in table else table
 
 
 def figures_of(tables: dict[str, pd.DataFrame]) -> dict[str, Callable[[], Figure]]:
@@ -63,10 +68,6 @@ def figures_of(tables: dict[str, pd.DataFrame]) -> dict[str, Callable[[], Figure
         "run_time": (tuned, lambda: run_time(averages, tables["run_times"])),
     }
     return {name: draw if there else nothing_to_draw for name, (there, draw) in drawn.items()}
-
-
-def _studied(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["corpus"] != ZOO].reset_index(drop=True)
 
 
 def nothing_to_draw() -> Figure:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
+from nml.grid import RELEASED
 from nml.reporting.averages import CONFIDENCE
 from nml.reporting.contrasts import comparable
 from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC
@@ -17,7 +18,8 @@ def average_ranks(cells: pd.DataFrame) -> pd.DataFrame:
     r"""Rank the methods on each unit (task, or OOD test domain) by accuracy, and average the ranks (Demšar 2006).
 
     The accuracy of a method on a unit is its mean over the trained encoders of the recipe and all seeds; encoders that
-    lack a method on a unit are left out of it for all methods, and so are units that keep none. Two methods differ if
+    lack a method on a unit are left out of it for all methods, and so are units that keep none; so are encoders that
+    others released. Two methods differ if
     their ranks do by more than Nemenyi's critical difference,
 
     .. math:: q_{0.95, k} \sqrt{k (k + 1) / 6 N},
@@ -29,7 +31,7 @@ def average_ranks(cells: pd.DataFrame) -> pd.DataFrame:
     DataFrame with `COLUMNS`, sorted by rank within corpus, recipe and group; the best method has the smallest rank.
     `friedman_p`: of no difference between any of the methods; it needs three of them, and the critical difference two.
     """
-    rows = comparable(cells[cells["metric"] == HEADLINE_METRIC])
+    rows = comparable(cells[(cells["metric"] == HEADLINE_METRIC) & (cells["noise_kind"] != RELEASED)])
     rows = rows[rows["fraction"] == rows["fraction"].max()]
     means = rows.groupby([*_KEY, "unit", *_TRAINED, "method"])["value"].mean().unstack("method")
     parts = [_ranks(_paired_means(part), key) for key, part in means.groupby(_KEY)]
