@@ -167,10 +167,20 @@ def test_absent_cells_that_a_claim_is_not_about_change_nothing():
     table = judge(rows, absent=elsewhere)
     assert (verdict(table, "C1"), part_of(table, "C1")["missing"]) == ("supported", "")
     assert (verdict(table, "C2"), part_of(table, "C2")["missing"]) == ("supported", "")
-    # NMTune is judged on all noisy encoders, released ones too: of LP two cells are absent, and none of NMTune.
+    # NMTune is judged at every noise ratio: of LP the cell at 30 % is absent, and none of NMTune.
     parts = table[table["level"] == "part"]
     nmtune = parts[parts["part"] == "black-box, ID: NMTune minus LP"].iloc[0]
-    assert (nmtune["verdict"], nmtune["missing"]) == ("undecided", "2 of 38 cells")
+    assert (nmtune["verdict"], nmtune["missing"]) == ("undecided", "1 of 37 cells")
+
+
+def test_released_encoders_count_for_no_claim():
+    rows = study(id_gain=0.02, ood_loss=0.05, tuned=0.02)
+    clean = [row for row in rows if not row["noise_percent"] and not row["pretrain_seed"]]
+    released = {"corpus": "zoo", "noise_kind": "released"}
+    zoo = [{**row, **released, "recipe": model, "value": 0.1 + 0.3 * (row["method"] == "lp")}
+           for model in ("m", "n", "o") for row in clean]  # fmt: skip
+    pd.testing.assert_frame_equal(judge([*zoo, *rows]), judge(rows))
+    assert set(judge(zoo)["verdict"]) == {"undecided"} and set(judge(zoo)["cells"]) == {0}
 
 
 def test_a_family_lacks_only_its_own_cells():
