@@ -23,6 +23,7 @@ include: "rules/corpora.smk"
 include: "rules/noise.smk"
 include: "rules/tasks.smk"
 include: "rules/pretraining.smk"
+include: "rules/encoders.smk"
 include: "rules/tuning.smk"
 include: "rules/reporting.smk"
 

@@ -31,14 +31,14 @@ class Noise:
 
     @classmethod
     def parse(cls, text: str) -> Noise:
-        """Read `clean`, `untrained` or `<kind>-<percent>`, such as `symmetric-20` or `asymmetric-2.5`."""
-        if text in (CLEAN, UNTRAINED):
+        """Read `clean`, `untrained`, `released` or `<kind>-<percent>`, such as `symmetric-20` or `asymmetric-2.5`."""
+        if text in (CLEAN, UNTRAINED, RELEASED):
             return cls(text)
         match = _NOISE.fullmatch(text)
         if not match or not 0 < float(match["percent"]) < 100:
             raise UserError(
-                f"noise '{text}' is not an address. Allowed: '{CLEAN}', '{UNTRAINED}' or <kind>-<percent> "
-                "with a percent between 0 and 100, for example 'symmetric-20'."
+                f"noise '{text}' is not an address. Allowed: '{CLEAN}', '{UNTRAINED}', '{RELEASED}' or "
+                "<kind>-<percent> with a percent between 0 and 100, for example 'symmetric-20'."
             )
         noise = cls(match["kind"], float(match["percent"]))
         if str(noise) != text:
@@ -69,9 +69,15 @@ class Encoder:
             )
         return cls(match["corpus"], match["recipe"], Noise.parse(match["noise"]), int(match["seed"]))
 
+    @classmethod
+    def released(cls, model: str) -> Encoder:
+        """Return the encoder `zoo/<model>/released/s0`."""
+        return cls(ZOO, model, Noise(RELEASED), 0)
+
     @property
     def is_trained(self) -> bool:
-        return self.noise.kind != UNTRAINED
+        """Whether it is pre-trained here: no untrained control, and no encoder that others released."""
+        return self.noise.kind not in (UNTRAINED, RELEASED)
 
     def identity(self) -> dict[str, str | float | int]:
         """Return the columns that name this encoder in every table."""

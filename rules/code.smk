@@ -20,13 +20,13 @@ def noise_code(wildcards):
 
 
 def features_code(wildcards):
-    return code_of("nml/features/extract.py", *features_files(wildcards.encoder.split("/")[1], wildcards.task))
+    return code_of("nml/features/extract.py", *features_files(encoder_file(wildcards.encoder), wildcards.task))
 
 
 @cache
-def features_files(recipe, task):
+def features_files(architecture, task):
     """Return what reads a task and builds an encoder, which jobs load by name."""
-    return [architecture_file(recipe), *reader_files([parsed_task(task).name])]
+    return [architecture, *reader_files([parsed_task(task).name])]
 
 
 def reader_files(tasks):
@@ -53,12 +53,12 @@ def method_files(methods):
 
 
 def tune_encoder_code(wildcards):
-    return code_of_tuned(wildcards.encoder.split("/")[1], wildcards.task, wildcards.method)
+    return code_of_tuned(encoder_file(wildcards.encoder), wildcards.task, wildcards.method)
 
 
 @cache
-def code_of_tuned(recipe, task, method):
-    by_name = [*features_files(recipe, task), *method_files([method]), *task_noise_files(task)]
+def code_of_tuned(architecture, task, method):
+    by_name = [*features_files(architecture, task), *method_files([method]), *task_noise_files(task)]
     return code("tune_encoder", *by_name, *probe_files(method))
 
 
@@ -68,6 +68,7 @@ def probe_files(method):
     return [plugins.tuning_method("lp").file] if values.get("initial_head") == "linear-probe" else []
 
 
+@cache
 def architecture_file(recipe):
     architecture = lookup(CONFIG.recipes, recipe, "recipe in the configuration").architecture
     return plugins.architecture_file(architecture)

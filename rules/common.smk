@@ -42,7 +42,7 @@ NAME = "[A-Za-z0-9][A-Za-z0-9._+@-]*"
 wildcard_constraints:
     corpus=NAME,
     recipe=NAME,
-    noise=f"(?!untrained){NAME}",
+    noise=f"(?!untrained|released){NAME}",
     seed=r"0|[1-9]\d*",
     encoder=rf"{NAME}/{NAME}/{NAME}/s(0|[1-9]\d*)",
     task=NAME,

@@ -12,6 +12,7 @@ KINDS = st.from_regex(r"[a-z]([a-z-]*[a-z])?", fullmatch=True)
 NOISES = st.one_of(
     st.just(Noise()),
     st.just(Noise("untrained")),
+    st.just(Noise("released")),
     st.builds(Noise, KINDS, st.integers(1, 9999).map(lambda hundredths: hundredths / 100)),
 )
 
@@ -42,7 +43,14 @@ def test_what_is_no_noise_is_refused(text: str) -> None:
         Noise.parse(text)
 
 
-@given(st.builds(TaskAddress, NAMES, NOISES.filter(lambda noise: noise.kind != "untrained"), st.integers(1, 100)))
+@given(
+    st.builds(
+        TaskAddress,
+        NAMES,
+        NOISES.filter(lambda noise: noise.kind not in ("untrained", "released")),
+        st.integers(1, 100),
+    )
+)
 def test_a_task_is_read_back_as_it_was_written(task: TaskAddress) -> None:
     assert TaskAddress.parse(str(task)) == task
 
@@ -84,6 +92,20 @@ def test_identity_has_the_columns_of_the_tables() -> None:
     }
 
 
-def test_only_untrained_encoders_are_not_trained() -> None:
+def test_the_address_of_a_released_model() -> None:
+    encoder = Encoder.released("swin-large-in22k")
+    assert str(encoder) == "zoo/swin-large-in22k/released/s0"
+    assert Encoder.parse("zoo/swin-large-in22k/released/s0") == encoder
+    assert encoder.identity() == {
+        "corpus": "zoo",
+        "recipe": "swin-large-in22k",
+        "noise_kind": "released",
+        "noise_percent": 0.0,
+        "pretrain_seed": 0,
+    }
+
+
+def test_only_untrained_and_released_encoders_are_not_trained_here() -> None:
+    assert not Encoder.released("own").is_trained
     assert Encoder("emoji", "clip-mini", Noise(), 0).is_trained
     assert not Encoder("emoji", "clip-mini", Noise("untrained"), 0).is_trained

@@ -8,15 +8,17 @@ from pathlib import Path
 from nml import plugins
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 from nml.config.schema import Config
-from nml.grid import Encoder, Noise, cell_path, encoder_dir, spectrum_path
+from nml.grid import ZOO, Encoder, Noise, cell_path, encoder_dir, spectrum_path
 from nml.reporting.labels import FIGURES, TABLES
 from nml.task_entries import TaskEntry
 
+ENCODER_RULES = ("pretrain", "initialise_encoder", "import_encoder")
 # The rules of each stage, in the order of the data's flow.
 STAGES = {
     "index": ("index_corpus",),
     "noise": ("inject_noise", "draw_noise"),
     "pretraining": ("pretrain", "initialise_encoder"),
+    "released encoders": ("import_encoder",),
     "tasks": ("fetch_task", "draw_tasks"),
     "features, tuning, spectra": ("tune", "tune_encoder"),
     "reporting": ("build_tables", "draw_figures", "write_report"),
@@ -76,6 +78,8 @@ def _picture_job(corpus: str, noise: Noise) -> Job:
 
 def _encoder_job(encoder: Encoder) -> Job:
     folder = str(encoder_dir(encoder))
+    if encoder.corpus == ZOO:
+        return _job("import_encoder", encoder.recipe, folder, "model.safetensors", "meta.json")
     if encoder.is_trained:
         return _job("pretrain", str(encoder), folder, "model.safetensors", "meta.json", "log.csv")
     name = f"{encoder.corpus}/{encoder.recipe}/s{encoder.seed}"

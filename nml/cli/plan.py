@@ -17,6 +17,7 @@ from nml.config.load import load_config
 from nml.config.schema import Config
 from nml.costs import JobCost, job_costs
 from nml.errors import UserError
+from nml.grid import RELEASED, UNTRAINED
 from nml.progress import clock
 
 
@@ -45,8 +46,10 @@ def _mean(costs: list[JobCost], rule: str, field: str) -> float | None:
 
 def _summary(config: Config, path: str) -> str:
     encoders = encoders_of(config)
-    trained = sum(encoder.is_trained for encoder in encoders)
-    lines = [f"{config.name} ({path})", f"  encoders  {trained} trained, {len(encoders) - trained} untrained controls"]
+    counts = Counter(encoder.noise.kind if not encoder.is_trained else "trained" for encoder in encoders)
+    said = f"{counts['trained']} trained, {counts[UNTRAINED]} untrained controls"
+    said += f", {counts[RELEASED]} released" if config.zoo else ""
+    lines = [f"{config.name} ({path})", f"  encoders  {said}"]
     for family in config.pretraining:
         noise = "; ".join(f"{kind} {', '.join(f'{p:g}' for p in ps)} %" for kind, ps in family.noise.items())
         name = f"{family.corpus}/{family.recipe}"

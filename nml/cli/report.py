@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nml.cli.cells import problem_of, problem_of_spectrum
-from nml.cli.jobs import Job, jobs_of
+from nml.cli.jobs import ENCODER_RULES, Job, jobs_of
 from nml.cli.states import DONE, FAILED, MISSING, STALE, State, cell_states, state_of
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 from nml.config.load import load_config
@@ -66,7 +66,7 @@ def usable_cells(jobs: list[Job]) -> Iterable[dict[str, Any]]:
 
 def _failed_encoders(jobs: list[Job]) -> dict[str, State]:
     """Return the state of each encoder whose job failed, by its address."""
-    states = (state_of(job, job.outputs[0]) for job in jobs if job.rule in ("pretrain", "initialise_encoder"))
+    states = (state_of(job, job.outputs[0]) for job in jobs if job.rule in ENCODER_RULES)
     return {_address(state.path): state for state in states if state.state == FAILED}
 
 

@@ -5,7 +5,7 @@ from nml.grid import UNTRAINED, Encoder, Noise, TaskAddress
 
 
 def encoders_of(config: Config) -> list[Encoder]:
-    """Return the trained encoders, each family's clean one first, then the untrained controls, one a seed."""
+    """Return the trained encoders, each family's clean one first, the untrained controls, one a seed, and the zoo."""
     trained = [
         Encoder(family.corpus, family.recipe, noise, seed)
         for family in config.pretraining
@@ -13,7 +13,7 @@ def encoders_of(config: Config) -> list[Encoder]:
         for seed in range(family.seeds)
     ]
     controls = [Encoder(encoder.corpus, encoder.recipe, Noise(UNTRAINED), encoder.seed) for encoder in trained]
-    return list(dict.fromkeys([*trained, *controls]))
+    return list(dict.fromkeys([*trained, *controls, *map(Encoder.released, config.zoo)]))
 
 
 def data_sets_of(config: Config) -> list[str]:

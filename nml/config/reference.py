@@ -26,6 +26,8 @@ BLOCKS = {
     "Augmentation": "`augmentation` of a recipe",
     "ImageTransform": "`image_transform` of a recipe",
     "Method": "An entry of `methods`",
+    "ReleasedModel": "An entry of `zoo`",
+    "Preprocessing": "`preprocessing` of an entry of `zoo`",
 }
 _TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
 _BOUNDS = {

@@ -10,6 +10,7 @@ from nml import plugins
 from nml.config.problems import Location, Problem, mismatch, one_of
 from nml.config.recipe_checks import recipe_problems
 from nml.config.schema import Config, Method, Pretraining, Watch
+from nml.config.zoo_checks import zoo_problems
 from nml.errors import UserError
 from nml.grid import TaskAddress
 
@@ -21,12 +22,20 @@ SUPERVISION = {"supervised": "labels", "contrastive": "captions"}
 def find_problems(config: Config) -> list[Problem]:
     """Return every name that does not exist and every pair of values that do not go together."""
     return [
+        *_encoders(config),
         *(p for index, family in enumerate(config.pretraining) for p in _pretraining(config, index, family)),
         *(p for name, recipe in config.recipes.items() for p in recipe_problems(("recipes", name), recipe)),
+        *(p for name, model in config.zoo.items() for p in zoo_problems(("zoo", name), model)),
         *_tasks(config),
         *_methods(config),
         *_watch(config),
     ]
+
+
+def _encoders(config: Config) -> Iterator[Problem]:
+    if not config.pretraining and not config.zoo:
+        example = "[{corpus: emoji, recipe: resnet-mini}]"
+        yield Problem(("pretraining",), "no encoder is asked for.", "one or more entries here, or under zoo", example)
 
 
 def _pretraining(config: Config, index: int, family: Pretraining) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from nml.config.defaults import MAX_CORRUPT_SHARE
 from nml.config.recipes import Recipe
 from nml.config.strict import Strict
+from nml.config.zoo import EXAMPLE, ReleasedModel
 from nml.errors import UserError
 from nml.grid import Noise
 
@@ -106,10 +107,12 @@ class Config(Strict):
 
     name: Annotated[Title, Field(examples=["mini"])]
     """A name for the run, shown in the report: letters, digits, spaces and `._,:()+-`."""
-    pretraining: Annotated[list[Pretraining], Field(min_length=1, examples=[[_FAMILY]])]
-    """The encoders to pre-train."""
+    pretraining: Annotated[list[Pretraining], Field(default_factory=list, examples=[[_FAMILY]])]
+    """The encoders to pre-train; may be empty where `zoo` is not."""
     recipes: Annotated[dict[Name, Recipe], Field(default_factory=dict, examples=[{"resnet-mini": _RECIPE}])]
     """Pre-training recipes by name; the shipped ones need not be listed."""
+    zoo: Annotated[dict[Name, ReleasedModel], Field(default_factory=dict, examples=[{"swin-large-in22k": EXAMPLE}])]
+    """Encoders that others have released, by a name of your own; their addresses are `zoo/<name>/released/s0`."""
     tasks: Annotated[list[str], Field(min_length=1, examples=[["handwritten-digits"]])]
     """Downstream tasks: names in `nml/tasks/catalogue.yaml`, with label noise as `<name>+symmetric-20`."""
     methods: Annotated[dict[Name, Method], Field(min_length=1, examples=[{"lp": {"learning_rate": 0.1}}])]

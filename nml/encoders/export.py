@@ -22,6 +22,7 @@ from nml.artifacts import read_json, sha256_file, write_json, write_text
 from nml.encoders.load import checkpoint_path, damage_named
 from nml.encoders.model_card import model_card
 from nml.errors import UserError
+from nml.grid import ZOO, Encoder
 from nml.plugins import ARCHITECTURES, architecture_objective, module_name
 from nml.pretraining import architectures
 from nml.pretraining.checkpoints import load_tensors
@@ -85,9 +86,12 @@ def export(address: str, folder: Path, layout: str | None = None, root: Path = P
     Raises
     ------
     UserError
-        If there is no such encoder, if it cannot have this layout, or if the folder is not empty.
+        If there is no such encoder, if others have released it, if it cannot have this layout, or if the folder is not
+        empty.
     """
     path = checkpoint_path(address, root)
+    if Encoder.parse(address).corpus == ZOO:
+        raise UserError(f"{address} was released by others; pass on what they released, with their licence.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not an empty folder. Name one that is empty or does not exist yet.")
     checkpoint = _read(path)

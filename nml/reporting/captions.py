@@ -5,7 +5,7 @@ The files of `report/` repeat these texts for Snakemake's report; a test keeps t
 
 import pandas as pd
 
-from nml.grid import UNTRAINED
+from nml.grid import RELEASED, UNTRAINED
 from nml.reporting.labels import HEADLINE_METRIC
 from nml.reporting.matrix import matrix_note
 
@@ -62,6 +62,12 @@ TABLE_CAPTIONS = {
     "recipe, noise, task and method (Parquet: all of them). Ours: mean over seeds, with its 95 % interval over test "
     "samples and seeds; within: whether the interval holds the published value, which has none. For pre-training there "
     "is no interval.",
+    "zoo": "The released encoders: how noisy the data was that they saw is not known. Accuracy in percent, ± half of "
+    "the 95 % confidence interval, averaged over ID tasks and over OOD test domains, as many as the column tasks says; "
+    "singular value entropy (SVE) and LSVR of the features, in nats, averaged over the same (no interval; a larger "
+    "LSVR means a smaller dominant singular value); and the paired differences of NMTune, in points, with their 95 "
+    "% interval. Intervals cover test samples and tuning seeds. †: cells are missing. Empty where the configuration "
+    "names no released encoder.",
     "spectra": "Singular value entropy (SVE) and largest singular value ratio, LSVR = -log(sigma_1 / sum(sigma)), in "
     "nats, of the features of each test set, against the percent of noise in pre-training (mean over pre-training "
     "seeds; no interval). A larger LSVR means a smaller dominant singular value.",
@@ -141,12 +147,12 @@ TASK_CAPTION = (
 
 
 def seed_counts(averages: pd.DataFrame) -> dict[str, int]:
-    """Return the fewest `pretrain_seeds` and `tuning_seeds` behind an average of a trained encoder.
+    """Return the fewest `pretrain_seeds` and `tuning_seeds` behind an average of an encoder that was trained here.
 
-    Where nothing was trained, the averages of the untrained control are counted.
+    Where none was, all averages are counted.
     """
     rows = averages[(averages["metric"] == HEADLINE_METRIC) & averages["value"].notna()]
-    trained = rows[rows["noise_kind"] != UNTRAINED]
+    trained = rows[~rows["noise_kind"].isin([UNTRAINED, RELEASED])]
     rows = trained if len(trained) else rows
     return {name: int(rows[name].min()) for name in ("pretrain_seeds", "tuning_seeds")}
 

@@ -15,6 +15,7 @@ COST_PEAKS = {"peak_memory_gb": "peak_memory_bytes", "peak_gpu_memory_gb": "peak
 COST_COLUMNS = ["rule", "corpus", "recipe", "method", "gpu", "jobs", *COST_SUMS, *COST_PEAKS, "energy_kwh"]
 # What the names of a rule's jobs begin with; that of `tune_encoder` ends with the method.
 _NAMES = {rule: ("corpus", "recipe") for rule in ("pretrain", "initialise_encoder", "tune", "tune_encoder")}
+_NAMES |= {"import_encoder": ("recipe",)}
 _NAMES |= {rule: ("corpus",) for rule in ("index_corpus", "inject_noise", "draw_noise", "materialise")}
 
 

@@ -34,16 +34,19 @@ def pretraining_table(metas: Sequence[str | Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame with `corpus, recipe, noise_kind, noise_percent, pretrain_seed, address` and `FIELDS`; sorted.
-    `validation_accuracy` is a fraction on clean validation data. The untrained control may lack any field.
+    `validation_accuracy` is a fraction on clean validation data. The untrained control may lack any field. Those that
+    others have released are left out.
 
     Raises
     ------
     UserError
         A missing or unreadable file, a missing field, or an address that is none.
     """
-    if not metas:
+    rows = [_row(path) for path in sorted(map(str, metas))]
+    rows = [row for row in rows if row["noise_kind"] != RELEASED]
+    if not rows:
         return no_rows([*ENCODER, "address", *FIELDS]).astype({"address": "str", **FIELDS})
-    frame = pd.DataFrame([_row(path) for path in sorted(map(str, metas))])
+    frame = pd.DataFrame(rows)
     frame = frame.astype({**FIELDS, "noise_percent": "float64", "pretrain_seed": "int64"})
     return frame.sort_values(ENCODER, ignore_index=True)
 

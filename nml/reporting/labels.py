@@ -12,6 +12,7 @@ TABLES = (
     "ablations",
     "per_task",
     "published",
+    "zoo",
     "spectra",
     "tuned_spectra",
     "singular_values",

@@ -24,12 +24,13 @@ KEPT = "<!-- Written by hand; kept when the page is made again. -->"
 
 
 class Section(NamedTuple):
-    """A heading with figures and the table below them."""
+    """A heading with figures and the table below them; an optional one is left out where the table has no rows."""
 
     title: str
     table: str
     figures: tuple[str, ...] = ()
     show: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    optional: bool = False
 
 
 def _claims_only(claims: pd.DataFrame) -> pd.DataFrame:
@@ -45,6 +46,7 @@ SECTIONS = (
     Section("The claims", "claims", (), _claims_only),
     Section("Averages", "averages", ("noise_curves",), show_headline),
     Section("Differences", "differences", ("critical_difference",)),
+    Section("Released encoders", "zoo", optional=True),
     Section("Spectrum and accuracy", "associations", ("spectrum_scatter", "spectrum_decay")),
     Section("Pre-training", "pretraining", ("pretraining_accuracy", "learning_curves")),
     Section("Each test set, linear probing", "per_task", ("per_task_curves",), _probes),
@@ -95,7 +97,9 @@ def write_markdown(
         note=closing_note(tables["averages"], tables["matrix"]),
         facts=facts_of(tables["cells"]),
         figures="figures",
-        sections=[_section(section, tables[section.table]) for section in SECTIONS],
+        sections=[
+            _section(part, tables[part.table]) for part in SECTIONS if len(tables[part.table]) or not part.optional
+        ],
         kept=_kept(Path(out_file)),
     )
     for name in (name for section in SECTIONS for name in section.figures):
@@ -107,6 +111,10 @@ def write_markdown(
 def _kept(page: Path) -> str:
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
     return KEPT + text.partition(KEPT)[2]
+
+
+def _is_shown(section: Section, table: pd.DataFrame) -> bool:
+    return len(table) > 0 or not section.optional
 
 
 def _section(section: Section, table: pd.DataFrame) -> dict[str, object]:

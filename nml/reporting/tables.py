@@ -42,6 +42,7 @@ from nml.reporting.reading import (
 from nml.reporting.sampling import sampling_of
 from nml.reporting.tuned_spectra import tuned_spectra
 from nml.reporting.writing import NO_METADATA, write_table
+from nml.reporting.zoo import zoo_table
 
 
 def build_tables(
@@ -76,16 +77,18 @@ def build_tables(
     averages = average_over_tasks(cells, sampling, covariances)
     each = average_each_test_set(cells[cells["task"].isin(read_published()["task"])], sampling, covariances)
     complete = complete_averages(averages, lacking)
+    differences = count_missing_pairs(paired_differences(cells, covariances), lacking)
     tables = {
         "claims": claims_table(cells, points, pretraining, covariances, lacking),
         "cells": cells,
         "averages": complete,
-        "differences": count_missing_pairs(paired_differences(cells, covariances), lacking),
+        "differences": differences,
         "ranks": count_missing(average_ranks(cells), lacking, ["corpus", "recipe", "group"]),
         "fractions": fractions_table(complete),
         "ablations": ablations_table(cells, covariances, method_entries(cell_files), lacking["method"]),
         "per_task": count_missing_sets(results_per_task(cells, sampling, covariances), lacking),
         "published": compare_published(each, averages, pretraining),
+        "zoo": zoo_table(complete, differences, spectra, encoder_metas),
         "spectra": spectra,
         "tuned_spectra": tuned_spectra(cells, cell_files),
         "singular_values": singular_values,

@@ -17,7 +17,7 @@ TEXT_COLUMNS = {
     *("metric", "corpus", "recipe", "noise", "address", "objective"),
     *("group", "task", "test set", "method", "minus", "methods", "quantity"),
     *("claim", "about", "measure", "verdict", "missing", "within", "source", "note", "licence", "rule", "GPU"),
-    *("encoder", "state", "reason", "log", "variant", "changed"),
+    *("encoder", "state", "reason", "log", "variant", "changed", "model", "architecture", "weights"),
 }
 _UNICODE_TO_LATEX = {"±": r"$\pm$", "†": r"$\dagger$"}
 

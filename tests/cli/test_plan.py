@@ -56,6 +56,18 @@ def test_a_job_is_done_when_all_its_outputs_are_there(
     assert row(plan(capsys), "tune")[:3] == ["6", "1", "5"]
 
 
+def test_a_released_encoder_is_imported_and_not_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    zoo = "zoo:\n  own: {library: timm, architecture: resnet18, weights: own.safetensors}\n"
+    write_text("config.yaml", Path("config.yaml").read_text() + zoo)
+    shown = plan(capsys)
+    assert "2 trained, 1 untrained controls, 1 released" in shown
+    counts = {"import_encoder": "1", "pretrain": "2", "initialise_encoder": "1", "inject_noise": "2", "tune": "8"}
+    assert {rule: row(shown, rule)[0] for rule in counts} == counts
+    write_text("results/logs/import_encoder/own.log", "import_encoder: own.safetensors is not there")
+    main(["status"])
+    assert "results/logs/import_encoder/own.log" in capsys.readouterr().out
+
+
 def test_each_method_that_changes_the_encoder_has_a_job_of_its_own() -> None:
     config = load_config("config.yaml")
     more = config.model_copy(update={"methods": config.methods | {"lora": config.methods["lp"]}})

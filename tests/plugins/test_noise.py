@@ -1,7 +1,7 @@
 """The kinds of noise, as their files declare them."""
 
 from nml import plugins
-from nml.grid import Noise
+from nml.grid import CLEAN, RELEASED, UNTRAINED, Noise
 
 
 def test_noise_kinds_corrupt_labels_or_captions() -> None:
@@ -11,3 +11,7 @@ def test_noise_kinds_corrupt_labels_or_captions() -> None:
 def test_the_name_of_a_noise_kind_can_be_read_back_from_an_address() -> None:
     for name in plugins.noise_kinds():
         assert Noise.parse(str(Noise(name, 20))).kind == name
+
+
+def test_no_kind_has_a_word_that_stands_for_encoders_without_one() -> None:
+    assert not {CLEAN, UNTRAINED, RELEASED} & set(plugins.noise_kinds())

@@ -126,3 +126,7 @@ def test_no_id_is_twice_and_the_cost_is_shown(report):
     ids = re.findall(r'<[^>]*\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert '<details id="cost">' in text
+
+
+def test_a_study_without_released_encoders_has_no_section_on_them(report):
+    assert "Released encoders</h2>" not in report.read_text(encoding="utf-8")

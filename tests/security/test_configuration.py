@@ -55,10 +55,12 @@ def base_values() -> dict[str, Any]:
     """Return a configuration that has every block."""
     common = {"objective": "supervised", "epochs": 2, "batch_size": 16, "learning_rate": 0.001}
     recipe = {"architecture": "timm/resnet18", "image_transform": {"size": 32}, **common}
+    released = {"library": "timm", "architecture": "resnet18", "weights": "mine.safetensors", "preprocessing": {}}
     return {
         "name": "test",
         "pretraining": [{"corpus": "emoji", "recipe": "own", "noise": {"symmetric": [5]}}],
         "recipes": {"own": recipe},
+        "zoo": {"model": released},
         "tasks": list(plugins.tasks())[:1],
         "methods": {"lp": {"learning_rate": 0.1}},
         "watch": [],

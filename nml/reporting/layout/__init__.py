@@ -12,6 +12,7 @@ from nml.reporting.layout.encoders import show_learning, show_pretraining
 from nml.reporting.layout.per_task import show_per_task
 from nml.reporting.layout.spectra import show_associations, show_singular_values, show_spectra, show_tuned_spectra
 from nml.reporting.layout.study import show_cells, show_datasets, show_matrix
+from nml.reporting.zoo import show_zoo
 
 SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "claims": show_claims,
@@ -23,6 +24,7 @@ SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "ablations": show_ablations,
     "per_task": show_per_task,
     "published": show_published,
+    "zoo": show_zoo,
     "spectra": show_spectra,
     "tuned_spectra": show_tuned_spectra,
     "singular_values": show_singular_values,
