@@ -13,7 +13,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nml needs Python 3.11 or later; set PYTHON=")'
 	@echo "Installing into .venv (about 6 GB, some minutes) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --disable-pip-version-check --quiet --requirement requirements.lock
+	# Most of the modules are never imported; those that are get compiled, and kept, when that first happens.
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-compile --requirement requirements.lock
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
