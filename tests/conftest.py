@@ -15,7 +15,7 @@ from hypothesis import settings
 from PIL import Image
 
 from nml import plugins
-from nml.artifacts import read_json, sha256_file
+from nml.artifacts import locked, read_json, sha256_file
 from nml.noise.overlay import Changes, read_overlay
 from nml.preemption import SIGNALS
 from nml.task_entries import EmbeddedTask
@@ -31,12 +31,15 @@ MOST_PROCESSES = 16
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes `pytest -n auto` starts: one a core that it may use, if there is memory for them."""
+    """Return how many processes `pytest -n auto` starts, if there is memory for them: one more than cores to be used.
+
+    Some tests wait: for a scheduler, a browser, an end.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (bound := limit.read_text().strip()).isdigit():
         memory = min(memory, int(bound))
-    return max(1, min(len(os.sched_getaffinity(0)), memory // BYTES_PER_PROCESS, MOST_PROCESSES))
+    return max(1, min(len(os.sched_getaffinity(0)) + 1, memory // BYTES_PER_PROCESS, MOST_PROCESSES))
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +51,33 @@ def _signals_as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+# Files that take longest or wait longest, in about that order. Those that are left follow, runs of the workflow first.
+# The third needs no finished run, which others wait for until the second has made it.
+FIRST = (
+    *("workflow/test_slurm.py", "workflow/test_reruns.py", "workflow/test_processes.py", "workflow/test_chaos.py"),
+    *("workflow/test_kills.py", "workflow/test_kubernetes.py", "workflow/test_paper.py", "pretraining/test_launch.py"),
+    *("pretraining/test_torchrun.py", "reporting/test_browser.py", "pretraining/test_world.py"),
+)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With several processes, put the longest tests first, so that the last ones to end are short."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: "workflow" not in item.keywords)
+        here = Path(__file__).parent
+        places = {here / name: place for place, name in enumerate(FIRST)}
+        items.sort(key=lambda item: (places.get(item.path, len(FIRST)), "workflow" not in item.keywords))
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that is made by the first of pytest's processes that asks for it. Do not change what is in it."""
+    base = factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with locked(shared):
+        if not shared.exists():
+            folder = factory.mktemp(f"making-{name}")
+            make(folder)
+            folder.rename(shared)
+    return shared
 
 
 CLASSES = ["red", "green", "blue"]

@@ -16,15 +16,19 @@ from nml.grid import Noise
 from nml.noise.inject import inject_noise
 from nml.pretraining.launch import launch
 from nml.pretraining.run import Run
+from tests.small_corpus import copy_corpus
 
 
 @pytest.fixture(scope="module")
 def emoji_noise(tmp_path_factory):
-    """The overlay of a noise on the embedded corpus, which processes find by its name."""
+    """The overlay of a noise on some of the embedded corpus, which processes find by name where they are started."""
     root = tmp_path_factory.mktemp("emoji")
-    index_corpus(open_corpus("emoji"), root / "index")
-    inject_noise(root / "index", Noise("swap", 20), 0, root / "noise")
-    return root / "noise"
+    copy_corpus(root, shards=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        index_corpus(open_corpus("emoji"), root / "index")
+        inject_noise(root / "index", Noise("swap", 20), 0, root / "noise")
+        yield root / "noise"
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from nml.preemption import EXIT_CODE
 from nml.pretraining.launch import _described
 from nml.pretraining.resuming import checkpoints
 from nml.pretraining.run import Run
+from tests.small_corpus import copy_corpus
 
 ROOT = Path(__file__).parents[2]
 JOB = """
@@ -38,8 +39,10 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def run(recipe, tmp_path) -> Run:
-    """A training on the embedded corpus that takes much longer than the test."""
+def run(recipe, tmp_path, monkeypatch) -> Run:
+    """A training on a part of the embedded corpus that takes much longer than the test."""
+    copy_corpus(tmp_path, shards=2)
+    monkeypatch.chdir(tmp_path)
     index_corpus(open_corpus("emoji"), tmp_path / "index")
     inject_noise(tmp_path / "index", Noise("swap", 20), 0, tmp_path / "noise")
     made = recipe("contrastive", epochs=2000, batch_size=512)
@@ -52,7 +55,6 @@ def under_way(run: Run, folder: Path) -> Iterator[tuple[psutil.Process, list[psu
     """Start the job, in a group of its own; yield it and its processes, torchrun first, after an epoch."""
     write_json(folder / "run.json", _described(run))
     (folder / "job.py").write_text(JOB)
-    (folder / "data").symlink_to(ROOT / "data")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     job = psutil.Popen([sys.executable, "job.py"], cwd=folder, env=environment, start_new_session=True)
     family: list[psutil.Process] = []

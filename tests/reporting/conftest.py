@@ -10,6 +10,7 @@ from nml.grid import Encoder, cell_path, encoder_dir, spectrum_path
 from nml.reporting.figures import draw_figures
 from nml.reporting.report import write_report
 from nml.reporting.tables import build_tables
+from tests.conftest import made_once
 
 PERCENTS = (0, 5, 10, 20, 30)
 RECIPES = {"resnet-mini": "symmetric", "clip-mini": "swap"}
@@ -131,32 +132,40 @@ def make_log(path: Path, reached: float) -> None:
     write_text(path, "\n".join([header, *rows]) + "\n")
 
 
-@pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """Files of 12 encoders x 15 tasks x 4 methods."""
-    root = tmp_path_factory.mktemp("study")
+def make_study(root: Path) -> None:
+    """Write files of 12 encoders x 15 tasks x 4 methods."""
     generator = np.random.default_rng(0)
     encoders = [Encoder.parse(address) for address in addresses()]
     pairs = [(encoder, task) for encoder in encoders for task in (*ID_TASKS, "emoji-noto")]
+    for pair in pairs:
+        for method in METHODS:
+            make_cell(root, *pair, method, generator)
+    for pair in pairs:
+        make_spectrum(root, *pair, generator)
+    for encoder in encoders:
+        make_meta(root, encoder)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """The made-up study's files. They, the tables and the figures are made by one of pytest's processes for all."""
+    results = made_once(tmp_path_factory, "study", make_study) / "results"
+    cells = [path for path in (results / "cells").rglob("*.parquet") if ".predictions" not in path.name]
     return {
-        "cell_files": [make_cell(root, *pair, method, generator) for pair in pairs for method in METHODS],
-        "spectrum_files": [make_spectrum(root, *pair, generator) for pair in pairs],
-        "encoder_metas": [make_meta(root, encoder) for encoder in encoders],
+        "cell_files": sorted(cells),
+        "spectrum_files": sorted((results / "spectra").rglob("*.parquet")),
+        "encoder_metas": sorted((results / "encoders").rglob("meta.json")),
     }
 
 
 @pytest.fixture(scope="session")
 def tables_dir(study: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("tables")
-    build_tables(**study, out_dir=out)
-    return out
+    return made_once(tmp_path_factory, "tables", lambda folder: build_tables(**study, out_dir=folder))
 
 
 @pytest.fixture(scope="session")
 def figures_dir(tables_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("figures")
-    draw_figures(tables_dir, out)
-    return out
+    return made_once(tmp_path_factory, "figures", lambda folder: draw_figures(tables_dir, folder))
 
 
 @pytest.fixture(scope="session")

@@ -280,7 +280,8 @@ def attack(chaos: Chaos, calm: Project, strikes: int) -> int:
 
 def _seconds_of_a_start(calm: Project) -> float:
     started = time.perf_counter()
-    calm.snakemake("--dry-run", "--quiet")
+    command = calm.command("--dry-run", "--quiet")
+    subprocess.run(command, cwd=calm.path, env=calm.environment, capture_output=True, check=True)
     return time.perf_counter() - started
 
 

@@ -2,14 +2,17 @@
 
 import os
 import shutil
-import subprocess
 import sys
+from compileall import compile_dir
 from dataclasses import dataclass
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import pytest
 
-from nml.artifacts import locked
+from tests.conftest import made_once
+from tests.small_corpus import EMOJI, keep_shards
+from tests.workflow import preloaded
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -41,11 +44,9 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         # The copy's own package, not the installed one.
-        return (
-            os.environ
-            | SECRETS
-            | {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        )
+        # On a full disk, Python 3.11 may keep a part of a compiled module, and fail to read it from then on.
+        own = {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        return os.environ | SECRETS | own
 
     def command(self, *arguments: str) -> list[str]:
         snakemake = Path(sys.executable).with_name("snakemake")
@@ -53,11 +54,8 @@ class Project:
 
     def snakemake(self, *arguments: str, fails: bool = False) -> str:
         """Run Snakemake and return what it printed; assert that it succeeds, or fails."""
-        done = subprocess.run(
-            self.command(*arguments), cwd=self.path, env=self.environment, capture_output=True, text=True, check=False
-        )
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, output[-5000:]
+        code, output = preloaded.run(self.command(*arguments), self.path, self.environment)
+        assert (code != 0) == fails, output[-5000:]
         return output
 
     def jobs(self, *targets: str) -> dict[str, int]:
@@ -95,17 +93,24 @@ def project(tmp_path) -> Project:
     return copy_sources(tmp_path)
 
 
+@pytest.fixture
+def small_project(project) -> Project:
+    """The sources alone, with a sixth of the corpus that is trained on: for what is not compared with `finished`."""
+    keep_shards(project.path / EMOJI, 2)
+    return project
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
     """A project whose smoke run is done, one for all of pytest's processes. Do not change it: `rerun` is a copy."""
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
-    with locked(shared):
-        if not shared.exists():
-            project = copy_sources(tmp_path_factory.mktemp("smoke"))
-            project.snakemake()
-            project.path.rename(shared)
-    return Project(shared)
+
+    def finish(folder: Path) -> None:
+        project = copy_sources(folder)
+        # By hash, since tests edit copies of what is compiled.
+        compile_dir(folder / "nml", quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+        project.snakemake()
+
+    return Project(made_once(tmp_path_factory, "finished", finish))
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def shapes(project: Project, server: Server) -> Project:
+def shapes(small_project: Project, server: Server) -> Project:
     """The project with one more entry in its catalogue."""
     parts = {split: {"samples": count, "options": {"listing": f"shapes/{split}.txt"}} for split, count in SIZES.items()}
     layout = {"reader": "listed", "variant": "papers", "needs": ["shapes/images"], "train": parts["train"]}
@@ -55,10 +55,10 @@ def shapes(project: Project, server: Server) -> Project:
     entry |= {"size": "9 kB", "tests": {"test": "id"}, "layouts": {"lists": layout}}
     sha256 = hashlib.sha256(server.content).hexdigest()
     entry |= {"downloads": [{"urls": [server.url("shapes.tar.gz")], "sha256": sha256}]}
-    (project.path / "shapes.txt").write_text("a\nb\n")
-    with (project.path / "nml/tasks/catalogue.yaml").open("a") as file:
+    (small_project.path / "shapes.txt").write_text("a\nb\n")
+    with (small_project.path / "nml/tasks/catalogue.yaml").open("a") as file:
         file.write(yaml.safe_dump({"shapes": entry}))
-    return project
+    return small_project
 
 
 def test_what_a_cell_needs_is_fetched_once(shapes: Project, server: Server) -> None:

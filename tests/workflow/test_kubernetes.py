@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from nml.artifacts import read_json
+from tests.small_corpus import EMOJI, keep_shards
 from tests.workflow.conftest import ROOT, Project, copy_sources
 from tests.workflow.kubernetes import Body, Kubernetes, container_of
 
@@ -33,7 +34,8 @@ def run(tmp_path_factory) -> Run:
         if os.environ.get("NML_SCHEDULERS") == "required":
             pytest.fail("NML_SCHEDULERS=required, but rsync is not installed")
         pytest.skip("rsync is not installed, with which files are stored")
-    project = Project(copy_sources(tmp_path_factory.mktemp("volume")).path)
+    project = copy_sources(tmp_path_factory.mktemp("volume"))
+    keep_shards(project.path / EMOJI, 2)
     (project.path / "results").mkdir()
     kubernetes = Kubernetes(tmp_path_factory.mktemp("pods"), _image(tmp_path_factory.mktemp("image")))
     try:
