@@ -118,9 +118,9 @@ FIGURE_CAPTIONS = {
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
     "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
     "tuned_spectrum_curves": "Accuracy, and the spectrum of what tuning makes of the features, which the classifier "
-    "sees, against the percent of noise in pre-training: ID accuracy, SVE over the ID test sets, OOD accuracy, and LSVR "
-    "over the OOD test sets, a row for each recipe and noise kind. Bars of the accuracy: 95 % interval over seeds and "
-    "test samples; of SVE and LSVR: over pre-training seeds, none with one. LP leaves the features as they are.",
+    "sees, against the percent of noise in pre-training: ID accuracy, SVE over the ID test sets, OOD accuracy, and "
+    "LSVR over the OOD test sets, a row for each recipe and noise kind. Bars of the accuracy: 95 % interval over seeds "
+    "and test samples; of SVE and LSVR: over pre-training seeds, none with one. LP leaves the features as they are.",
     "per_task_curves": "Accuracy on each ID task and OOD test domain against the percent of noise in pre-training: "
     "linear probing, one line for each recipe and noise kind. The 95 % interval covers seeds and test samples of the "
     "test set.",

@@ -113,10 +113,6 @@ def _kept(page: Path) -> str:
     return KEPT + text.partition(KEPT)[2]
 
 
-def _is_shown(section: Section, table: pd.DataFrame) -> bool:
-    return len(table) > 0 or not section.optional
-
-
 def _section(section: Section, table: pd.DataFrame) -> dict[str, object]:
     shown = (section.show or SHOW[section.table])(table)
     words = {"title": section.title, "figures": section.figures, "caption": TABLE_CAPTIONS[section.table]}

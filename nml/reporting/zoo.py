@@ -1,6 +1,6 @@
 """The released encoders, a row each: what tuning makes of them, how their spectra look, and what NMTune gains."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from nml.artifacts import read_json
 from nml.grid import ZOO, Encoder
 from nml.reporting.averages import add_unit
-from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC, method_label, method_rank
+from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC
 
 GAINS = (("nmtune", "lp"), ("nmtune", "mlp"))
 """Pairs of a method and the one that it is compared with."""
@@ -94,48 +94,3 @@ def _about(metas: Sequence[str | Path], models: list[str]) -> pd.DataFrame:
             found[encoder.recipe] = (meta.get("architecture", ""), weights.get("tag") or weights.get("file", ""))
     rows = [(model, *found.get(model, ("", ""))) for model in models]
     return pd.DataFrame(rows, columns=ABOUT).astype("str")
-
-
-def show_zoo(zoo: pd.DataFrame) -> pd.DataFrame:
-    """Write accuracies and gains in percent with their intervals, spectra in nats; a dagger marks missing cells."""
-    shown = zoo[ABOUT].replace("", "-")
-    for group in HEADLINE_GROUPS:
-        own = zoo[[name for name in zoo if name.startswith(f"{group}_")]]
-        own.columns = [name.removeprefix(f"{group}_") for name in own]
-        shown = shown.join(_texts(own).add_prefix(f"{group.upper()} "))
-    return shown
-
-
-def _texts(own: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of one group as a reader meets them."""
-    methods = sorted((name.removesuffix("_tasks") for name in own if name.endswith("_tasks")), key=method_rank)
-    texts = {method_label(method): _column(own, method, [*_INTERVAL, "missing"], _score) for method in methods}
-    if methods:
-        texts["tasks"] = own[[f"{method}_tasks" for method in methods]].max(axis=1).map("{:.0f}".format)
-    for name in (name for name in ("sve", "lsvr") if name in own):
-        texts[name.upper()] = own[name].map("{:.3f}".format).replace("nan", "-")
-    for method, baseline in GAINS:
-        if f"{method}-{baseline}_difference" in own:
-            title = f"{method_label(method)} minus {method_label(baseline)}"
-            texts[title] = _column(own, f"{method}-{baseline}", ["difference", "low", "high", "missing"], _gain)
-    return pd.DataFrame(texts, index=own.index)
-
-
-def _column(own: pd.DataFrame, name: str, values: list[str], write: Callable[..., str]) -> list[str]:
-    columns = [own[f"{name}_{value}"] for value in values]
-    return [write(*row) for row in zip(*columns, strict=True)]
-
-
-def _score(value: float, low: float, high: float, missing: float) -> str:
-    if pd.isna(value):
-        return "missing" if missing > 0 else "-"
-    half = max(value - low, high - value)
-    return f"{100 * value:.1f} ± {100 * half:.1f}" + "†" * (missing > 0)
-
-
-def _gain(value: float, low: float, high: float, missing: float) -> str:
-    if pd.isna(value):
-        return "-"
-    # + 0.0 writes a small loss as +0.0, not as -0.0.
-    value, low, high = (round(100 * number, 1) + 0.0 for number in (value, low, high))
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]" + "†" * (missing > 0)

@@ -14,11 +14,12 @@ from nml.reporting.claims import claims_table
 from nml.reporting.differences import paired_differences
 from nml.reporting.encoders import learning_table, pretraining_table
 from nml.reporting.figures import draw_figures
+from nml.reporting.layout.zoo import show_zoo
 from nml.reporting.markdown import write_markdown
 from nml.reporting.matrix import absent_of, complete_averages, count_missing_pairs, matrix_table
 from nml.reporting.report import write_report
 from nml.reporting.tables import build_tables, read_table
-from nml.reporting.zoo import show_zoo, zoo_table
+from nml.reporting.zoo import zoo_table
 
 from .conftest import make_cell, make_spectrum
 from .frames import averages_of, cell_rows, exact

@@ -12,7 +12,7 @@ from nml.reporting.layout.encoders import show_learning, show_pretraining
 from nml.reporting.layout.per_task import show_per_task
 from nml.reporting.layout.spectra import show_associations, show_singular_values, show_spectra, show_tuned_spectra
 from nml.reporting.layout.study import show_cells, show_datasets, show_matrix
-from nml.reporting.zoo import show_zoo
+from nml.reporting.layout.zoo import show_zoo
 
 SHOW: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "claims": show_claims,
