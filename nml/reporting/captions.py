@@ -110,7 +110,7 @@ FIGURE_CAPTIONS = {
     "LSVR = -log(sigma_1 / sum(sigma)), against OOD accuracy; linear probing, one point for each encoder and test set. "
     "Above: as measured, lines join one test set. Below: minus the mean of the test set over the recipe's encoders of "
     "the same pre-training seed, which is what the Spearman correlations are computed from; p by permuting whole "
-    "encoders, of which there are E.",
+    "encoders, of which there are E; each recipe's line is the least-squares fit.",
     "pretraining_accuracy": "Accuracy of pre-training on clean validation data against the percent of noise; bars: "
     "range over pre-training seeds, where there are several.",
     "learning_curves": "Loss over the noisy training data (above) and accuracy on clean validation data (below) by "

@@ -1,5 +1,8 @@
 """Figures of the spectra of feature spaces."""
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +17,8 @@ from nml.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, ratio_colours, ratio_h
 
 _QUANTITIES = {"sve": "SVE (nats)", "lsvr": r"LSVR $= -\log(\sigma_1/\,\Sigma_i\sigma_i)$ (nats)"}
 _SMALLEST_SHARE = 1e-6
+_FIT_STYLES = ("-", "--", ":", "-.")
+"""Of the recipes' fits, in the order of their markers."""
 
 
 def spectrum_scatter(
@@ -42,6 +47,7 @@ def spectrum_scatter(
         _scatter(axes[0, column], part[quantity], 100 * part["accuracy"], part, recipes, colours)
         within = centred(part, quantity), 100 * centred(part, "accuracy")
         _scatter(axes[1, column], *within, part, recipes, colours)
+        _draw_fits(axes[1, column], *within, part, recipes)
         symbol = quantity.upper()
         axes[0, column].set(title=f"{symbol} and {group.upper()} accuracy", xlabel=_QUANTITIES[quantity])
         axes[0, column].set_ylabel(f"{group.upper()} accuracy of LP (%)")
@@ -62,6 +68,17 @@ def _scatter(
             x[mine], y[mine], s=17, c=shades, marker=series_marker(place), edgecolors="0.25", linewidths=0.4, alpha=0.9
         )  # fmt: skip
     axes.grid()
+
+
+def _draw_fits(axes: Axes, x: pd.Series, y: pd.Series, points: pd.DataFrame, recipes: list[tuple[str, str]]) -> None:
+    """Draw each recipe's least-squares line; that of centred points passes through zero."""
+    for place, recipe in enumerate(recipes):
+        own, fitted = x[of_recipe(points, recipe)], y[of_recipe(points, recipe)]
+        if own.nunique() < 2:
+            continue
+        ends = np.array([own.min(), own.max()])
+        slope = (own * fitted).sum() / (own**2).sum()
+        axes.plot(ends, slope * ends, color="0.15", linestyle=_FIT_STYLES[place % len(_FIT_STYLES)], linewidth=1)
 
 
 def _join_tasks(axes: Axes, points: pd.DataFrame, quantity: str) -> None:
@@ -95,7 +112,7 @@ def _recipe_names(recipes: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
 def _scatter_legend(figure: Figure, recipes: list[tuple[str, str]], colours: dict) -> None:
     plain = {"linestyle": "", "markersize": 5, "markeredgecolor": "0.25", "markeredgewidth": 0.4}
     handles = [
-        Line2D([], [], marker=series_marker(place), label=name, **plain | {"mfc": "white", "markeredgewidth": 0.8})
+        Line2D([], [], marker=series_marker(place), label=name, **plain | _of_fit(place))
         for place, name in enumerate(_recipe_names(recipes).values())
     ]
     handles += [Line2D([], [], linestyle="", label="   noise:")]
@@ -104,6 +121,12 @@ def _scatter_legend(figure: Figure, recipes: list[tuple[str, str]], colours: dic
         for percent, colour in colours.items()
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handletextpad=0.1, columnspacing=1)
+
+
+def _of_fit(place: int) -> dict[str, Any]:
+    """Return how the legend draws a recipe: its marker on the line of its fit."""
+    line = {"color": "0.15", "linestyle": _FIT_STYLES[place % len(_FIT_STYLES)], "linewidth": 1}
+    return line | {"markerfacecolor": "white", "markeredgewidth": 0.8}
 
 
 def spectrum_decay(singular_values: pd.DataFrame, names: dict[tuple[str, str, str], str]) -> Figure:
