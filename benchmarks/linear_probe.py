@@ -206,7 +206,7 @@ def main() -> None:
     arrays = make_features()
     parts = {
         "strengths": lambda: compare_strengths(arrays, 1e-4),
-        "equal": lambda: compare_strengths(arrays, 3e-5),
+        "equal": lambda: compare_strengths(arrays, 1e-5),
         "converged": lambda: compare_strengths(arrays, 1e-6),
         "path": lambda: compare_path(arrays),
         "probe": lambda: compare_probe(arrays),
