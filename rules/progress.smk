@@ -10,8 +10,13 @@ KEEP_PROGRESS = ("index_corpus", "pretrain", "tune_encoder")
 def remove_progress():
     """Remove the progress of all such jobs that are done, in this run or in one before."""
     for job in workflow.dag.jobs:
-        if job.rule.name in KEEP_PROGRESS and workflow.dag.noneedrun_finished(job):
+        if job.rule.name in KEEP_PROGRESS and workflow.dag.noneedrun_finished(job) and is_there(job):
             shutil.rmtree(FOLDER / job.params.progress, ignore_errors=True)
+
+
+def is_there(job):
+    """Tell whether no output is missing: nobody needs it where what was made of it is there, but it is not done."""
+    return all(file.is_storage or Path(FOLDER, file).exists() for file in job.output)
 
 
 @atexit.register

@@ -137,6 +137,17 @@ def test_what_was_read_is_kept_by_the_content_of_the_source(
     assert len(list(kept.iterdir())) == len(notes) + 1
 
 
+def test_another_python_reads_for_itself(hash_of: Callable, tmp_path_factory, monkeypatch) -> None:
+    kept = tmp_path_factory.mktemp("kept")
+    monkeypatch.setattr(codehash, "code_hash", partial(codehash.code_hash, kept=kept))
+    hash_of()
+    own = {note.name for note in kept.iterdir()}
+    monkeypatch.setattr(codehash, "_READER", codehash._READER + b"another version")
+    hash_of()
+    others = {note.name for note in kept.iterdir()} - own
+    assert len(others) == len(own)
+
+
 @pytest.mark.parametrize("damaged", [b"", b"[1", b"[]"])
 def test_a_note_that_is_damaged_is_written_anew(hash_of: Callable, tmp_path_factory, monkeypatch, damaged) -> None:
     kept = tmp_path_factory.mktemp("kept")

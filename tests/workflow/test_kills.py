@@ -92,5 +92,11 @@ def test_what_a_killed_run_left_goes_at_the_next_start_with_nothing_to_be_done(r
         fcntl.flock(lock, fcntl.LOCK_EX)
         rerun.snakemake("--", TARGET)
     assert all(folder.is_dir() for folder in left), "another run is at work, and this one has not begun"
+    model = rerun.path / "results/encoders/emoji/clip-smoke/swap-20/s0/model.safetensors"
+    model.rename(model.with_name("elsewhere"))
+    assert "Nothing to be done" in rerun.snakemake("--", TARGET)
+    # A training whose encoder is gone is not done, though its cells are there.
+    assert [folder.is_dir() for folder in (*left, other)] == [True, False, True]
+    model.with_name("elsewhere").rename(model)
     assert "Nothing to be done" in rerun.snakemake("--", TARGET)
     assert [folder.is_dir() for folder in (*left, other)] == [False, False, True]
