@@ -60,19 +60,13 @@ def read_cell(cell: Cell) -> pd.DataFrame:
     if not cell.path.is_file():
         hint = f" Its job left a log: {cell.log}" if cell.log.is_file() else ""
         raise UserError(f"{cell.path} does not exist. Make it: snakemake --cores 1 {cell.path}.{hint}")
-    return read_rows(cell.path)
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Return the rows of a cell's file, `CELL_COLUMNS`; raise `UserError` naming the file if it cannot be used."""
-    return _read_cell_table(path).to_pandas()[CELL_COLUMNS]
+    return _read_cell_table(cell.path).to_pandas()[CELL_COLUMNS]
 
 
 def problem_of(path: Path) -> str:
     """Return why a cell cannot be used, naming the file, or an empty text: rows, predictions and metadata are read."""
     try:
-        _read_cell_table(path)
-        _read_table(path.with_suffix(PREDICTIONS_SUFFIX), PREDICTIONS_COLUMNS)
+        _refuse_other_predictions(path, _read_cell_table(path))
         method_entries([path])
         run_facts(path)
     except UserError as error:
@@ -118,9 +112,21 @@ def _read_cell_table(path: Path) -> pa.Table:
     return table
 
 
+def _refuse_other_predictions(path: Path, rows: pa.Table) -> None:
+    """Raise `UserError` unless the file beside a cell has predictions of the same test sets, fractions and seeds."""
+    file = path.with_suffix(PREDICTIONS_SUFFIX)
+    if _places(_read_table(file, PREDICTIONS_COLUMNS)) != _places(rows):
+        raise UserError(f"{file} is of other test sets, fractions or seeds than {path}: delete both and rerun")
+
+
+def _places(table: pa.Table) -> set[tuple]:
+    columns = table.group_by(["test_set", "fraction", "seed"]).aggregate([])
+    return set(zip(*columns.to_pydict().values(), strict=True))
+
+
 def _problem_of_types(table: pa.Table) -> str:
-    wrong = [name for name in _NUMBERS if not pa.types.is_floating(kind := table.schema.field(name).type)
-             and not pa.types.is_integer(kind)]  # fmt: skip
+    kinds = {name: table.schema.field(name).type for name in _NUMBERS}
+    wrong = [name for name, kind in kinds.items() if not (pa.types.is_floating(kind) or pa.types.is_integer(kind))]
     return f"has no numbers in the columns {', '.join(wrong)}" if wrong else ""
 
 

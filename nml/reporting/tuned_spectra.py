@@ -70,7 +70,9 @@ def average_tuned_spectra(table: pd.DataFrame) -> pd.DataFrame:
         for group, quantity in PAIRS
     ]
     parts = [part for part in parts if len(part)]
-    return pd.concat(parts, ignore_index=True)[AVERAGE_COLUMNS] if parts else no_rows(AVERAGE_COLUMNS)
+    if not parts:
+        return no_rows(AVERAGE_COLUMNS).astype({"method": "str", "quantity": "str"})
+    return pd.concat(parts, ignore_index=True)[AVERAGE_COLUMNS]
 
 
 def _average(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:

@@ -28,7 +28,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def cross_entropy_gradient(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the gradient of the cross-entropies of all heads in their logits [..., B, C], (softmax - one-hot) / B."""
     errors, places = logits.softmax(dim=-1), labels.unsqueeze(-1)
-    return errors.scatter_add_(-1, places, errors.new_tensor(-1.0).expand(places.shape)).div_(labels.shape[-1])
+    return errors.scatter_add_(-1, places, errors.new_full(places.shape, -1.0)).div_(labels.shape[-1])
 
 
 def generalised_cross_entropy(logits: Tensor, labels: Tensor, q: float | Tensor = 0.7) -> Tensor:

@@ -63,7 +63,8 @@ class FusedAdamW:
     """The same, by PyTorch's fused kernel: one pass over the parameters instead of eight, which large ones wait for.
 
     Parameters as of `AdamW`. Neighbouring heads with equal rates are updated together. The kernel is called without
-    `torch.optim.AdamW` around it, whose import takes as long as that of PyTorch itself, and a step as a small head's.
+    `torch.optim.AdamW` around it, whose first step imports as much as PyTorch itself, and whose every step takes as
+    long as all else of a small head's.
     """
 
     def __init__(

@@ -44,11 +44,21 @@ from nml.errors import UserError, nearest
 
 @cache
 def load(name: str) -> ModuleType:
-    """Import a method's module (and with it torch) by name or path; raise `UserError` if there is no such method."""
+    """Import a method's module (and with it torch) by name or path.
+
+    Raises
+    ------
+    UserError
+        If there is no such method, or it has a `logit_gradient` and no linear head.
+    """
     spec = plugins.tuning_method(name)
     if name.endswith(".py"):
-        return _import_file(Path(spec.file))
-    return importlib.import_module(plugins.module_name(plugins.METHODS, spec.name))
+        module = _import_file(Path(spec.file))
+    else:
+        module = importlib.import_module(plugins.module_name(plugins.METHODS, spec.name))
+    if hasattr(module, "logit_gradient") and spec.head != "linear":
+        raise UserError(f"{spec.file}: HEAD is '{spec.head}'; only a method with a 'linear' head has a logit_gradient")
+    return module
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -216,6 +216,19 @@ def test_a_cell_that_cannot_be_averaged_is_failed_and_named(how: str, said: str)
     assert states.pop(str(cell)) == "failed" and set(states.values()) == {"done"} and len(states) == 11
 
 
+@pytest.mark.parametrize("changes", [{"seed": [1, 1]}, {"test_set": []}])
+def test_predictions_of_other_seeds_or_none_are_named(changes: dict[str, list]) -> None:
+    whole_matrix()
+    cell = Path(cell_path(NOISY, "handwritten-digits", "lp"))
+    file = cell.with_suffix(".predictions.parquet")
+    rows = pq.ParquetFile(file).read()
+    count = len(next(iter(changes.values())))
+    columns = {name: rows[name][:count] for name in rows.column_names}
+    write_parquet(file, columns | changes)
+    said = f"{file} is of other test sets, fractions or seeds than {cell}: delete both and rerun"
+    assert problem_of(cell) == said
+
+
 @pytest.mark.parametrize("name", ["spectrum", "meta.json", "log.csv"])
 def test_a_damaged_spectrum_or_encoder_is_left_out_and_named(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     whole_matrix()

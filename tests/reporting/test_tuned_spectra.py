@@ -41,7 +41,7 @@ def test_rows_name_the_encoder_task_method_and_group(tmp_path):
 def test_cells_without_spectra_give_no_rows(tmp_path):
     table = tuned_spectra(cell_rows([{"method": "majority"}]), [write_meta(tmp_path, {}, method="majority")])
     assert list(table) == COLUMNS and table.empty
-    assert average_tuned_spectra(table).empty
+    assert average_tuned_spectra(table).empty and show_tuned_spectra(table).empty
 
 
 @pytest.mark.parametrize("meta", [[], {"spectra": {"test": {"sve": 1.0}}}, {"spectra": {"test": 3}}])

@@ -21,6 +21,19 @@ def test_unknown_names_are_refused_with_the_nearest_known():
         registry.complete("nmtune", {"wieght": 1})
 
 
+def test_a_gradient_in_the_logits_needs_a_linear_head(tmp_path):
+    file = tmp_path / "bent.py"
+    file.write_text('''"""A method."""
+TRAINED = True
+HEAD = "mlp"
+PARAMETERS = {}
+def loss(batch, parameters): ...
+def logit_gradient(batch, parameters): ...
+''')
+    with pytest.raises(UserError, match=r"bent\.py: HEAD is 'mlp'; only a method with a 'linear' head"):
+        registry.load(str(file))
+
+
 def test_given_parameters_replace_defaults():
     assert registry.complete("nmtune-released", {"k": 1})["k"] == 1
     assert registry.complete("mlp", {"width": 2}) == {"width": 2, "depth": 2}

@@ -26,7 +26,7 @@ def show_tuned_spectra(table: pd.DataFrame) -> pd.DataFrame:
     means = average_tuned_spectra(table)
     rows = by_ratio(means.assign(text=[_mean(*row) for row in means[["value", "low", "high"]].itertuples(index=False)]))
     index = ["recipe", "group", "quantity", "method", "corpus", "kind"]
-    counts = rows["test_sets"].map("{:g}".format) + " of " + rows["of"].map("{:g}".format)
+    counts = [f"{found:g} of {of:g}" for found, of in zip(rows["test_sets"], rows["of"], strict=True)]
     rows = rows.assign(counts=counts, quantity=rows["quantity"].str.upper())
     shown = rows.pivot(index=[*index, "counts"], columns="column", values="text")[ratio_columns(rows)].fillna("")
     shown = sort_rows(shown.reset_index(), lambda row: (row["recipe"], row["group"], method_rank(row["method"])))
