@@ -18,9 +18,10 @@ def die_with_torchrun() -> None:
 
 def main() -> None:
     """Run `torchrun` with the arguments of this process; the processes that it starts can tell which one it was."""
+    # Before anything that takes time: a job that is gone by now is not the parent any more, and is not missed.
+    ask_when_parent_ends(os.getppid())
     from torch.distributed import run
 
-    ask_when_parent_ends(os.getppid())
     os.environ[_STARTER] = str(os.getpid())
     run.main()
 
