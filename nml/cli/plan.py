@@ -33,9 +33,9 @@ def run(options: argparse.Namespace) -> None:
     out.print(_summary(config, options.config))
     out.print(_stages(jobs, seconds))
     out.print(_estimate(jobs, seconds, known))
-    costs = costs_of(config)
-    out.print(_costs(costs))
-    out.print(_total(costs))
+    if costs := costs_of(config):
+        out.print(_costs(costs))
+        out.print(_total(costs))
 
 
 def _mean(costs: list[JobCost], rule: str, field: str) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 import open_clip
 import timm
 import torch
+import torchvision
 from torch import nn
 
 import nml
@@ -65,7 +66,7 @@ def _meta(header: dict[str, Any]) -> dict[str, Any]:
     """Return what is known of the encoder itself; what only one that was trained here has is None."""
     facts = {key: header[key] for key in ("address", "architecture", "num_classes", "preprocessing")}
     versions = {"nml": nml.__version__, "torch": torch.__version__, "python": platform.python_version()}
-    versions |= {"timm": timm.__version__, "open_clip": open_clip.__version__}
+    versions |= {"timm": timm.__version__, "open_clip": open_clip.__version__, "torchvision": torchvision.__version__}
     own = {"objective": architecture_objective(header["architecture"]), "versions": versions}
     return facts | own | dict.fromkeys(_ONLY_TRAINED_HERE)
 

@@ -44,7 +44,7 @@ def load_weights(model: ReleasedModel, file: Path, size: int) -> tuple[nn.Module
     except SafetensorError as error:
         raise UserError(f"{file} is damaged, or is no safetensors file: {error}. Get it again.") from None
     classes = _CLASSES[model.library](model, tensors)
-    module = architectures.load(f"{model.library}/{model.architecture}", size).build(classes)
+    module = _build(model, classes, size)
     differences = list(_differences(tensors, module))
     if not differences:
         module.load_state_dict(tensors)
@@ -56,6 +56,16 @@ def load_weights(model: ReleasedModel, file: Path, size: int) -> tuple[nn.Module
             # The libraries raise whatever the tensors run into; the differences say more than that.
             logger.info("%s was not converted by %s either: %s", file, model.library, str(error).partition("\n")[0])
     raise _mismatch(model, file, differences)
+
+
+def _build(model: ReleasedModel, classes: int, size: int) -> nn.Module:
+    """Return the model with its initial weights; raise `UserError` if it cannot be built for images of this size."""
+    name = f"{model.library}/{model.architecture}"
+    try:
+        return architectures.load(name, size).build(classes)
+    except (RuntimeError, AssertionError) as error:
+        what = str(error).partition("\n")[0]
+        raise UserError(f"{name} cannot take images of {size} × {size} pixels: {what}") from None
 
 
 def _timm_classes(model: ReleasedModel, tensors: Tensors) -> int:

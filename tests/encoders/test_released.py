@@ -174,6 +174,10 @@ WRONG = {
         {"library": "open_clip", "architecture": "RN50", "weights": None, "pretrained": "yfcc15m"},
         r"trained with QuickGELU\. Name 'RN50-quickgelu'",
     ),
+    "a size that patches do not divide": (
+        {"library": "torchvision", "architecture": "vit_b_32", "preprocessing": {"size": 225}},
+        "torchvision/vit_b_32 cannot take images of 225 × 225 pixels",
+    ),
     "no file": ({"weights": "other.safetensors"}, r"zoo\.own\.weights: other\.safetensors is not there"),
     "another checksum": (
         {"checksum": f"sha256:{'0' * 64}"},
