@@ -1,8 +1,8 @@
 """Time logistic regression and the linear probe against scikit-learn's and CLIP_benchmark's, on the same features.
 
 Run `OMP_NUM_THREADS=1 python benchmarks/linear_probe.py`, or name some of its parts: `strengths`, `equal`, `converged`,
-`path`, `probe`, `search`. The last two need clip-benchmark 1.6.2, which nothing else here does. Accuracies are of the same
-test samples, times processor seconds. CLIP_benchmark asks for a GPU: `.cuda()` and `.to()` are made to do nothing.
+`path`, `probe`, `search`. The last two need clip-benchmark 1.6.2, which nothing else here does. Accuracies are of the
+same test samples, times processor seconds. CLIP_benchmark asks for a GPU: `.cuda()` and `.to()` are made to do nothing.
 They get their usual batches of 64 and 10 epochs; ours get the same numbers.
 
 `strengths`, `equal` and `converged` are scikit-learn at its default tolerance, at the one that comes as near to the
