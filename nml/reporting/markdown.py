@@ -48,6 +48,7 @@ SECTIONS = (
     Section("Differences", "differences", ("critical_difference",)),
     Section("Released encoders", "zoo", optional=True),
     Section("Spectrum and accuracy", "associations", ("spectrum_scatter", "spectrum_decay")),
+    Section("Spectrum of tuned features", "tuned_spectra", ("tuned_spectrum_curves",)),
     Section("Pre-training", "pretraining", ("pretraining_accuracy", "learning_curves")),
     Section("Each test set, linear probing", "per_task", ("per_task_curves",), _probes),
     Section("Run time", "run_times", ("run_time",)),
