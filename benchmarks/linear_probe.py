@@ -10,7 +10,8 @@ minimum as `logreg` does on the embedded tasks (docs/benchmarks.md), and at 1e-6
 `path` is scikit-learn warm-started along its own default of ten strengths, as `LogisticRegressionCV` goes along them.
 `search` is CLIP_benchmark's whole `evaluate` with validation data, at its defaults and from its own cache of normalised
 features: 19 trainings in search of a weight decay, and a last one on the training and validation data together. Ours
-search the lists of docs/add-a-method.md on the features as they are, and are chosen by the same validation data.
+search the strengths of the first part, and the lists of docs/add-a-method.md, on the features as they are; the same
+validation data choose.
 """
 
 import contextlib
@@ -191,11 +192,14 @@ def compare_probe(arrays: list[np.ndarray]) -> None:
 
 def compare_search(arrays: list[np.ndarray]) -> None:
     """Print CLIP_benchmark's whole search against a search with `logreg`, and one with `lp`."""
-    regressions = [HeadSpec("logreg", 0, parameters={"C": strength}) for strength in SEARCHED_STRENGTHS]
+    few, regressions = (
+        [HeadSpec("logreg", 0, parameters={"C": strength}) for strength in strengths]
+        for strengths in (STRENGTHS, SEARCHED_STRENGTHS)
+    )
     settings = [(rate, decay) for rate in SEARCHED_RATES for decay in SEARCHED_DECAYS]
     probes = [HeadSpec("lp", 0, rate, decay, EPOCHS, BATCH_SIZE) for rate, decay in settings]
     theirs = timed(lambda: clip_benchmark_search(arrays))
-    for name, specs in (("logreg", regressions), ("lp", probes)):
+    for name, specs in (("logreg", few), ("logreg", regressions), ("lp", probes)):
         line(
             f"CLIP_benchmark, its search: {name}, {len(specs)} settings",
             [theirs],

@@ -60,7 +60,13 @@ def read_cell(cell: Cell) -> pd.DataFrame:
     if not cell.path.is_file():
         hint = f" Its job left a log: {cell.log}" if cell.log.is_file() else ""
         raise UserError(f"{cell.path} does not exist. Make it: snakemake --cores 1 {cell.path}.{hint}")
-    return _read_cell_table(cell.path).to_pandas()[CELL_COLUMNS]
+    return read_rows(cell.path)
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Return the rows of a cell's file, `CELL_COLUMNS`; raise `UserError` naming the file if it cannot be used."""
+    # What pandas left in a footer names types, which it would look up.
+    return _read_cell_table(path).to_pandas(ignore_metadata=True)[CELL_COLUMNS]
 
 
 def problem_of(path: Path) -> str:

@@ -8,7 +8,7 @@ from nml.errors import UserError
 from nml.reporting.labels import FIGURES, TABLES
 from nml.reporting.report import write_report
 
-EMPTY = ("fractions", "ablations")
+EMPTY = ("fractions", "ablations", "zoo")
 """Tables that the page leaves out where they have no rows."""
 VOID = {"meta", "img", "br", "link", "input"}
 

@@ -17,6 +17,7 @@ WILDCARDS = {
     "encoder": "emoji/clip-smoke/swap-20/s0",
     "task": "handwritten-digits",
     "method": "ft",
+    "model": "mine",
 }
 BEHIND = ["; touch canary", "$(touch canary)", "`touch canary`", "'", '"', "\n", "\ntouch canary", " a", "|a", "&", "*"]
 BEFORE = ["-", "--", ".", "..", "../", "/", "~", "$(touch canary)"]
