@@ -12,7 +12,7 @@ from nml.errors import UserError
 from nml.grid import Encoder, cell_path
 from nml.reporting.ablations import method_entries
 from nml.reporting.costs import run_facts
-from nml.reporting.reading import CELL_COLUMNS, PREDICTIONS_SUFFIX, SPECTRUM_COLUMNS, problem_of_version
+from nml.reporting.schema import CELL_COLUMNS, PREDICTIONS_SUFFIX, SPECTRUM_COLUMNS, problem_of_version
 
 _NUMBERS = ["noise_percent", "pretrain_seed", "fraction", "seed", "value", "n"]
 PREDICTIONS_COLUMNS = ["test_set", "fraction", "seed", "key", "label", "prediction"]

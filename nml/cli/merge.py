@@ -8,7 +8,7 @@ from nml.artifacts import atomic_path, sha256_file
 from nml.cli.cells import problem_of
 from nml.cli.facts import read_facts
 from nml.errors import UserError
-from nml.reporting.reading import PREDICTIONS_SUFFIX
+from nml.reporting.schema import PREDICTIONS_SUFFIX
 
 RESULTS = Path("results")
 

@@ -15,7 +15,7 @@ from nml.cli.facts import read_facts
 from nml.errors import UserError, nearest
 from nml.grid import Encoder
 from nml.reporting.digest import DIGEST_KEY, cells_digest
-from nml.reporting.reading import CELL_COLUMNS, quoted, refuse_other_versions
+from nml.reporting.schema import CELL_COLUMNS, quoted, refuse_other_versions
 
 _SHOWN_ROWS = 200
 _FILTER = re.compile(r"(\w+)=([^\s'\"]*)")

@@ -13,7 +13,7 @@ from scipy.stats import t as student_t
 from nml.grid import RELEASED, UNTRAINED
 from nml.reporting.averages import CONFIDENCE
 from nml.reporting.labels import HEADLINE_METRIC
-from nml.reporting.reading import ENCODER, SPECTRUM_KEY
+from nml.reporting.schema import ENCODER, SPECTRUM_KEY
 from nml.seeds import derive_seed
 
 PAIRS = (("id", "sve"), ("ood", "lsvr"))

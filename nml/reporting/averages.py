@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC
-from nml.reporting.reading import CELL_NAME
 from nml.reporting.sampling import SAMPLING_KEY, Covariances, contrast_variance
+from nml.reporting.schema import CELL_NAME
 
 NOISE = ["corpus", "recipe", "noise_kind", "noise_percent"]
 AVERAGE_KEY = [*NOISE, "method", "fraction", "group", "metric"]

@@ -10,8 +10,8 @@ from nml.reporting.differences import holm
 from nml.reporting.evidence import CLAIMS, about_aspects, about_nmtune, about_noise, about_spectra
 from nml.reporting.findings import SIGNIFICANT
 from nml.reporting.labels import HEADLINE_METRIC, MAJORITY
-from nml.reporting.reading import CELL_NAME
 from nml.reporting.sampling import Covariances
+from nml.reporting.schema import CELL_NAME
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 COLUMNS = {

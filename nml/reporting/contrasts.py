@@ -9,8 +9,8 @@ from scipy.stats import t as student_t
 from nml.grid import CLEAN, UNTRAINED
 from nml.reporting.averages import CONFIDENCE, UNIT_LEVELS, add_unit, nested_weights
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY
-from nml.reporting.reading import CELL_NAME
 from nml.reporting.sampling import Covariances, contrast_variance
+from nml.reporting.schema import CELL_NAME
 
 _SAME = ["corpus", "recipe", "fraction", "group", "metric", *UNIT_LEVELS]
 _ARM = ["noise_kind", "noise_percent", "method", "value"]

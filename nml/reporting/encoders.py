@@ -8,7 +8,8 @@ import pandas as pd
 from nml.artifacts import read_json
 from nml.errors import UserError
 from nml.grid import RELEASED, UNTRAINED, Encoder
-from nml.reporting.reading import ENCODER, no_rows
+from nml.reporting.reading import no_rows
+from nml.reporting.schema import ENCODER
 
 FIELDS = {
     "objective": "str",

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from nml.reporting.reading import CELL_NAME
+from nml.reporting.schema import CELL_NAME
 
 
 def lack_of_methods(rows: pd.DataFrame, methods: set[str], group: str) -> str:

@@ -9,7 +9,7 @@ from nml import plugins
 from nml.grid import UNTRAINED, Encoder, Noise, TaskAddress, cell_path
 from nml.reporting.averages import AVERAGE_KEY, NOISE, TASK_KEY
 from nml.reporting.labels import HEADLINE_GROUPS
-from nml.reporting.reading import CELL_NAME, ENCODER
+from nml.reporting.schema import CELL_NAME, ENCODER
 
 DONE = "done"
 MATRIX_COLUMNS = [*CELL_NAME, "state", "reason", "log", "path"]

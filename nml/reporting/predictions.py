@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nml.reporting.reading import CELL_NAME, PREDICTIONS_SUFFIX, query_files, quoted
+from nml.reporting.reading import query_files
+from nml.reporting.schema import CELL_NAME, PREDICTIONS_SUFFIX, quoted
 
 
 class Clusters(NamedTuple):

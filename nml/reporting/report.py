@@ -26,7 +26,7 @@ from nml.reporting.layout import SHOW
 from nml.reporting.layout.averages import show_headline
 from nml.reporting.layout.claims import show_claims
 from nml.reporting.matrix import DONE, encoder_of, matrix_note, path_of
-from nml.reporting.reading import CELL_NAME, ENCODER
+from nml.reporting.schema import CELL_NAME, ENCODER
 from nml.reporting.tables import read_table
 
 GROUPS_OF_PAGE = ["id", "ood", "source"]

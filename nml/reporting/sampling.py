@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nml.reporting.predictions import read_clusters
-from nml.reporting.reading import CELL_NAME, ENCODER
+from nml.reporting.schema import CELL_NAME, ENCODER
 
 SAMPLING_KEY = [*ENCODER, "task", "test_set", "method", "fraction"]
 
@@ -132,7 +132,7 @@ def contrast_variance(terms: pd.DataFrame, covariances: Covariances) -> tuple[pd
     Parameters
     ----------
     terms
-        `contrast` (int), `nml.reporting.reading.CELL_NAME`, `test_set`, `fraction` and `weight` of each cell.
+        `contrast` (int), `nml.reporting.schema.CELL_NAME`, `test_set`, `fraction` and `weight` of each cell.
     covariances
         Of the test sets of these cells.
 

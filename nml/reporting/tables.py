@@ -31,15 +31,9 @@ from nml.reporting.matrix import (
 )
 from nml.reporting.published import compare_published, read_published
 from nml.reporting.ranks import average_ranks
-from nml.reporting.reading import (
-    SINGULAR_VALUES_COLUMNS,
-    SPECTRUM_COLUMNS,
-    no_rows,
-    read_cells,
-    read_singular_values,
-    read_spectra,
-)
+from nml.reporting.reading import no_rows, read_cells, read_singular_values, read_spectra
 from nml.reporting.sampling import sampling_of
+from nml.reporting.schema import SINGULAR_VALUES_COLUMNS, SPECTRUM_COLUMNS
 from nml.reporting.tuned_spectra import tuned_spectra
 from nml.reporting.writing import NO_METADATA, write_table
 from nml.reporting.zoo import zoo_table

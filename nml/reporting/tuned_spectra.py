@@ -12,7 +12,8 @@ from nml.errors import UserError
 from nml.grid import Encoder
 from nml.reporting.associations import PAIRS
 from nml.reporting.averages import CONFIDENCE, NOISE
-from nml.reporting.reading import CELL_NAME, no_rows
+from nml.reporting.reading import no_rows
+from nml.reporting.schema import CELL_NAME
 
 QUANTITIES = ["sve", "lsvr", "dominant_ratio"]
 COLUMNS = [*CELL_NAME, "group", "test_set", *QUANTITIES]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from nml.reporting.averages import average_over_tasks
-from nml.reporting.reading import CELL_COLUMNS, CELL_NAME
 from nml.reporting.sampling import SAMPLING_KEY, Covariance
+from nml.reporting.schema import CELL_COLUMNS, CELL_NAME
 
 
 def cell_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pytest
 
 from nml.reporting.associations import spectrum_points
 from nml.reporting.claims import CLAIMS, COLUMNS, claims_table
-from nml.reporting.reading import CELL_NAME
+from nml.reporting.schema import CELL_NAME
 
 from .frames import cell_rows, exact
 

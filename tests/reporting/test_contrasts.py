@@ -7,8 +7,8 @@ from scipy.stats import bootstrap, ttest_rel
 
 from nml.reporting.contrasts import against_clean, against_method, comparable, estimate
 from nml.reporting.differences import paired_differences
-from nml.reporting.reading import CELL_NAME
 from nml.reporting.sampling import Covariance
+from nml.reporting.schema import CELL_NAME
 
 from .frames import cell_rows, exact
 

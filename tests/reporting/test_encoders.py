@@ -3,7 +3,7 @@ import pytest
 from nml.artifacts import write_json
 from nml.errors import UserError
 from nml.reporting.encoders import FIELDS, LOGGED, learning_table, pretraining_table
-from nml.reporting.reading import ENCODER
+from nml.reporting.schema import ENCODER
 from tests.reporting.conftest import make_log
 
 META = {"address": "emoji/resnet-mini/symmetric-5/s1"} | {field: 1 for field in FIELDS} | {"objective": "supervised"}
