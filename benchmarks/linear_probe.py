@@ -21,6 +21,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -94,11 +95,12 @@ def scikit_learn_path(arrays: list[np.ndarray]) -> float:
 @contextlib.contextmanager
 def without_gpu() -> Iterator[None]:
     """Make what moves tensors to a GPU do nothing, and keep CLIP_benchmark silent."""
-    moved = torch.Tensor.to
-    torch.nn.Module.cuda = torch.Tensor.cuda = torch.Tensor.to = lambda self, *_: self
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.ExitStack() as stack:
+        for kind, name in ((torch.nn.Module, "cuda"), (torch.Tensor, "cuda"), (torch.Tensor, "to")):
+            stack.enter_context(patch.object(kind, name, lambda self, *_: self))
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         yield
-    torch.Tensor.to = moved
 
 
 def top_accuracies(scores: torch.Tensor, labels: torch.Tensor, topk: tuple[int, ...]) -> list[float]:
@@ -119,12 +121,12 @@ def clip_benchmark_search(arrays: list[np.ndarray]) -> float:
     for split, start in (("train", 0), ("val", 2), ("test", 4)):
         cached[f"features_{split}.pt"] = torch.nn.functional.normalize(torch.from_numpy(arrays[start]), dim=-1)
         cached[f"targets_{split}.pt"] = torch.from_numpy(arrays[start + 1])
-    with tempfile.TemporaryDirectory() as root, without_gpu(), warnings.catch_warnings():
+    given = patch.object(torch, "load", lambda file: cached[Path(file).name])
+    with tempfile.TemporaryDirectory() as root, without_gpu(), given, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Path(root, "model").mkdir()
         for name in cached:
             Path(root, "model", name).touch()
-        torch.load = lambda file: cached[Path(file).name]
         found = linear_probe.evaluate(
             torch.nn.Identity(),
             None,

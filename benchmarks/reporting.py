@@ -139,7 +139,10 @@ def make_cell(
     )
     same = {**encoder.identity(), "task": task, "method": method, "fraction": 100, "n": images}
     write_parquet(path, {name: [value] * len(places) for name, value in same.items()} | named)
-    write_json(path.with_suffix(".meta.json"), {"wall_seconds": 1.5, "process_peak_memory_bytes": 10**9})
+    shape = {"sve": 3 + generator.random(), "lsvr": 1 + generator.random(), "dominant_ratio": 0.3}
+    spectra = dict.fromkeys(groups, shape) if method != "majority" else {}
+    meta = {"wall_seconds": 1.5, "process_peak_memory_bytes": 10**9, "spectra": spectra}
+    write_json(path.with_suffix(".meta.json"), meta)
 
 
 def make_spectrum(encoder: Encoder, task: str, groups: dict[str, str], generator: np.random.Generator) -> None:

@@ -14,7 +14,7 @@ from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 
 # The jobs of a large matrix are millions of small objects that live as long as Snakemake. Looking through them for
-# garbage as often as Python does by default takes a fifth of the time of a dry run.
+# garbage as often as Python does by default takes a tenth of the time of a dry run.
 gc.set_threshold(100_000, 50, 50)
 
 try:

@@ -1,6 +1,6 @@
 # Snakemake's default limit of 100 starts of jobs a second makes every pass of its main loop ask for another one a second
-# later, for ever. Each job that ends thus adds a pass a second: after a hundred jobs they take most of a core. Without the
-# limit, the loop passes when a job ends. A limit that somebody asks for stays.
+# later, for ever. Each job that ends thus adds a pass a second, and the main process takes more and more of a core
+# (docs/benchmarks.md). Without the limit, the loop passes when a job ends. A limit that somebody asks for stays.
 SNAKEMAKES_OWN_LIMIT = (100, 1)
 
 

@@ -15,13 +15,12 @@ from nml.cli.facts import read_facts
 from nml.errors import UserError, nearest
 from nml.grid import Encoder
 from nml.reporting.digest import DIGEST_KEY, cells_digest
-from nml.reporting.schema import CELL_COLUMNS, quoted, refuse_other_versions
+from nml.reporting.schema import CELL_COLUMNS, PREDICTIONS_SUFFIX, quoted, refuse_other_versions
 
 _SHOWN_ROWS = 200
 _FILTER = re.compile(r"(\w+)=([^\s'\"]*)")
 TOGETHER = ("results/tables/cells.parquet", "results/partial/tables/cells.parquet")
 """All rows of some cells, in a table of the report."""
-_PREDICTIONS = ".predictions.parquet"
 _OF_THE_QUESTION = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException)
 
 
@@ -53,7 +52,7 @@ def _first_problem() -> str:
     from nml.cli.cells import PREDICTIONS_COLUMNS, problem_of_table
 
     columns = {file: CELL_COLUMNS for file in _tables("results/cells")}
-    columns |= {file: PREDICTIONS_COLUMNS for file in columns if file.endswith(_PREDICTIONS)}
+    columns |= {file: PREDICTIONS_COLUMNS for file in columns if file.endswith(PREDICTIONS_SUFFIX)}
     columns |= {file: [] for file in _tables("results/spectra")}
     return next(filter(None, (problem_of_table(Path(file), names) for file, names in columns.items())), "")
 
@@ -102,11 +101,11 @@ def _create_views(connection: duckdb.DuckDBPyConnection, only: Mapping[str, str]
     metas = sorted(Path("results/encoders").rglob("meta.json"))
     if not (files or spectra or metas):
         raise UserError("there are no results in this folder yet (results/). Make them: snakemake --cores all")
-    if cells := [file for file in files if not file.endswith(_PREDICTIONS)]:
+    if cells := [file for file in files if not file.endswith(PREDICTIONS_SUFFIX)]:
         # Where none is left, any one says which columns there are.
         files_of_cells = [file for file in cells if _is_wanted(file, only)] or cells[:1]
         _create_cells(connection, files_of_cells, None if only else _table_of(connection, cells))
-    if predictions := [file for file in files if file.endswith(_PREDICTIONS)]:
+    if predictions := [file for file in files if file.endswith(PREDICTIONS_SUFFIX)]:
         _create_predictions(connection, predictions)
     if spectra:
         connection.read_parquet(spectra).create_view("spectra")

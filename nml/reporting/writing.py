@@ -48,6 +48,7 @@ def _in_markdown(value: object) -> object:
 
 
 def as_text(table: pd.DataFrame, style: str) -> str:
+    """Return a table of texts in a style of tabulate, numbers to the right."""
     align = ["left" if name in TEXT_COLUMNS else "right" for name in table]
     return tabulate(
         table.to_numpy().tolist(), headers=list(table), tablefmt=style, colalign=align, disable_numparse=True

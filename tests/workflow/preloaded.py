@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -32,19 +33,19 @@ def _server() -> subprocess.Popen[str]:
 
 def serve(jobs: IO[str]) -> None:
     """Run jobs, one a line, in forks of this process, until the process that asks for them ends."""
-    import snakemake.cli  # noqa: F401
+    from snakemake.cli import main
 
     for line in jobs:
         pid = os.fork()
         if pid == 0:
-            _become(**json.loads(line))
+            _become(main, **json.loads(line))
         print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])), flush=True)
 
 
-def _become(command: list[str], folder: str, environment: dict[str, str], output: str) -> None:
+def _become(
+    snakemake: Callable[[], int], command: list[str], folder: str, environment: dict[str, str], output: str
+) -> None:
     """Be Snakemake in this process, and end it."""
-    from snakemake.cli import main
-
     with open(os.devnull) as nothing, open(output, "w") as file:
         for stream, number in ((nothing, 0), (file, 1), (file, 2)):
             os.dup2(stream.fileno(), number)
@@ -55,7 +56,7 @@ def _become(command: list[str], folder: str, environment: dict[str, str], output
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
     sys.argv = command
-    sys.exit(main())
+    sys.exit(snakemake())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pandas as pd
 from nml.reporting.labels import OBJECTIVES
 from nml.reporting.layout.noise_column import encoder_position, named_noise
 from nml.reporting.layout.texts import ABSENT
+from nml.reporting.schema import ENCODER
 from nml.reporting.series import sort_rows
 
 
@@ -29,8 +30,7 @@ def show_pretraining(pretraining: pd.DataFrame) -> pd.DataFrame:
 
 def show_learning(learning: pd.DataFrame) -> pd.DataFrame:
     """Keep the first and the last epoch of each encoder, and its mean speed."""
-    encoder = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
-    table = learning.groupby(encoder).agg(
+    table = learning.groupby(ENCODER).agg(
         epochs=("epoch", "max"),
         first_loss=("loss", "first"),
         last_loss=("loss", "last"),

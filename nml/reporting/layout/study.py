@@ -6,6 +6,7 @@ from nml.reporting.labels import HEADLINE_GROUPS, method_label, method_rank
 from nml.reporting.layout.noise_column import named_noise
 from nml.reporting.layout.texts import ABSENT
 from nml.reporting.matrix import encoder_of
+from nml.reporting.schema import ENCODER
 from nml.reporting.series import sort_rows
 
 FAILED_STATES = ("failed",)
@@ -29,9 +30,8 @@ def show_datasets(datasets: pd.DataFrame) -> pd.DataFrame:
 
 def show_cells(cells: pd.DataFrame) -> pd.DataFrame:
     """Count what was run: tasks, test sets, methods and seeds of each encoder."""
-    encoder = ["corpus", "recipe", "noise_kind", "noise_percent", "pretrain_seed"]
     cells = cells.assign(test_set=cells["task"] + "/" + cells["test_set"])
-    counts = cells.groupby(encoder).agg(
+    counts = cells.groupby(ENCODER).agg(
         tasks=("task", "nunique"),
         test_sets=("test_set", "nunique"),
         methods=("method", lambda methods: ", ".join(map(method_label, sorted(set(methods), key=method_rank)))),
