@@ -2,15 +2,16 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from nml.devices import peak_memory
 from nml.evaluation.cells import Columns, joined, prediction_columns, score
-from nml.evaluation.spectrum import gram_singular_values, mean_shape, shape
+from nml.evaluation.spectrum import fast_shape, mean_shapes
 from nml.features.store import Split, TaskFeatures
 from nml.grid import Encoder, Noise
 from nml.plugins import COMMON_PARAMETERS, tuning_method
@@ -89,6 +90,7 @@ def evaluate(
     predicted = {
         name: heads.predict(split.features, order, features.allowed.get(name)) for name, split in features.tests.items()
     }
+    as_they_are = cache(lambda: [{name: fast_shape(split.features) for name, split in features.tests.items()}])
     results = {}
     for name in entries:
         cell = {**identity, "task": features.task, "method": name}
@@ -105,12 +107,17 @@ def evaluate(
             ]
         )
         cells = score(columns, features.num_classes, cell, features.groups)
-        spectra = {part: _spectra(heads, choice.heads, features.tests) for part, choice in own.items()}
+        spectra = {part: _spectra(heads, choice.heads, features.tests, as_they_are) for part, choice in own.items()}
         results[name] = MethodResult(cells, columns, _metadata(heads, entries[name], own, list(seeds), spectra))
     return results
 
 
-def _spectra(heads: FittedHeads, members: Sequence[int], tests: Mapping[str, Split]) -> dict[str, dict[str, float]]:
+def _spectra(
+    heads: FittedHeads,
+    members: Sequence[int],
+    tests: Mapping[str, Split],
+    as_they_are: Callable[[], list[dict[str, dict[str, float]]]],
+) -> dict[str, dict[str, float]]:
     """Return the shape of the spectrum of what a method makes of each test set's features, the mean over its seeds.
 
     Where the method is not trained there is none. Behind a linear head, every seed sees the features as they are.
@@ -118,11 +125,11 @@ def _spectra(heads: FittedHeads, members: Sequence[int], tests: Mapping[str, Spl
     method = tuning_method(heads.specs[members[0]].method)
     if not method.trained:
         return {}
-    distinct = members[:1] if method.head == "linear" else members
-    return {
-        name: mean_shape([shape(gram_singular_values(heads.transform(split.features, head))) for head in distinct])
-        for name, split in tests.items()
-    }
+    if method.head == "linear":
+        return mean_shapes(as_they_are())
+    return mean_shapes(
+        [{name: fast_shape(heads.transform(split.features, head)) for name, split in tests.items()} for head in members]
+    )
 
 
 def _say_if_views_are_equal(entries: "Iterable[_Entry]", features: TaskFeatures) -> None:

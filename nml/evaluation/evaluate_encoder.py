@@ -9,7 +9,7 @@ import numpy as np
 from nml.devices import peak_memory
 from nml.evaluation.cells import Columns, joined, prediction_columns, score
 from nml.evaluation.evaluate import MethodResult
-from nml.evaluation.spectrum import gram_singular_values, mean_shape, shape
+from nml.evaluation.spectrum import fast_shape, mean_shapes
 from nml.plugins import COMMON_PARAMETERS
 from nml.tuning.data import ALL
 from nml.tuning.whitebox.results import TunedEncoder
@@ -56,7 +56,7 @@ class _Seed:
 def _tuned(run: Tuning, seed: int) -> _Seed:
     encoder = tune(run, seed)
     predictions = {name: split.predictions for name, split in encoder.tests.items()}
-    spectra = {name: shape(gram_singular_values(split.features)) for name, split in encoder.tests.items()}
+    spectra = {name: fast_shape(split.features) for name, split in encoder.tests.items()}
     return _Seed(replace(encoder, tests={}), predictions, spectra)
 
 
@@ -89,7 +89,7 @@ def _outcome(tuned: Mapping[str, _Seed]) -> dict[str, Any]:
         "selected_epoch": {name: one.epoch for name, one in encoders.items()},
         "validation_accuracy": {name: one.validation_accuracy for name, one in encoders.items()},
         "trainable_parameters": some.encoder.trainable_parameters,
-        "spectra": {test: mean_shape([one.spectra[test] for one in tuned.values()]) for test in some.spectra},
+        "spectra": mean_shapes([one.spectra for one in tuned.values()]),
         "seed_seconds": {name: one.seconds for name, one in encoders.items()},
         "log": {name: one.log for name, one in encoders.items()},
     }
