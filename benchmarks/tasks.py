@@ -72,7 +72,6 @@ def write_food(folder: Path, rng: np.random.Generator, names: list[str], count: 
     (folder / "meta").mkdir(parents=True)
     (folder / "meta/train.json").write_text(json.dumps(lists))
     (folder / "meta/train.txt").write_text("\n".join(line for lines in lists.values() for line in lines))
-    (folder / "meta/classes.txt").write_text("\n".join(names))
     for line in (line for lines in lists.values() for line in lines):
         path = folder / "images" / f"{line}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -73,8 +73,9 @@ class _Cut(Exception):
 def download(remote: Remote, folder: Path) -> Path:
     """Return the file in `folder`, fetched unless it is there already.
 
-    What is there under that name is used if its checksum is right. If not, it is kept as `<name>.bad`, and the file is
-    fetched. Several processes may ask for one file: the first fetches it, the others wait for it.
+    What is there under that name is used if its checksum is right; where there is none to compare it with, with a
+    warning. If it is wrong, it is kept as `<name>.bad`, and the file is fetched. Several processes may ask for one
+    file: the first fetches it, the others wait for it.
 
     Raises
     ------
@@ -85,6 +86,7 @@ def download(remote: Remote, folder: Path) -> Path:
     with locked(target):
         if target.is_file():
             if not (problem := _wrong_with(target, remote)):
+                _say_unchecked(remote, f"{target} is used")
                 return target
             logger.warning("%s is kept as %s, because it %s", target, _move_aside(target), problem)
         failures = []
@@ -124,7 +126,7 @@ def _fetch(remote: Remote, url: str, target: Path) -> None:
         if reason is None:
             os.replace(part, target)
             _version_file(part).unlink(missing_ok=True)
-            _say_unchecked(remote, url)
+            _say_unchecked(remote, f"{remote.file} came from {_shown(url)}")
             return
         if not resumed:
             bad = _beside(part, ".bad")
@@ -202,10 +204,10 @@ def _shown(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _say_unchecked(remote: Remote, url: str) -> None:
+def _say_unchecked(remote: Remote, what: str) -> None:
     if not remote.checksum:
-        size = "its size is right" if remote.size else "nor for its size"
-        logger.warning("%s came from %s; there is no checksum to compare it with (%s)", remote.file, _shown(url), size)
+        size = "its size is right" if remote.size else "nor a size"
+        logger.warning("%s; there is no checksum to compare it with (%s)", what, size)
 
 
 def _write(response: requests.Response, part: Path, have: int, total: int | None, label: str) -> None:
@@ -326,9 +328,10 @@ def _no_mirror(remote: Remote, target: Path, failures: list[str]) -> str:
     size = f" ({decimal(remote.size)})" if remote.size else ""
     part = _beside(target, ".part")
     kept = f"\nWhat has come is kept as {part}; the next try goes on from there." if part.is_file() else ""
+    checked = "checked, " if remote.checksum or remote.size else ""
     return (
         f"{remote.file}{size} could not be fetched:\n" + "\n".join(failures) + kept + "\nIf you have it, or get it in "
-        f"another way, put it at {target} and run again: it is checked, used, and never deleted."
+        f"another way, put it at {target} and run again: it is {checked}used, and never deleted."
     )
 
 

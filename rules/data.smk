@@ -93,7 +93,7 @@ def described_task(name):
     entry = plugins.tasks()[name]
     if isinstance(entry, EmbeddedTask):
         return described(entry.model_dump(), names_in(Path(entry.path, "classnames.txt")))
-    return hashed(entry.model_dump(include={"classes", "tests", "layouts"}), said_by_project(entry))
+    return hashed(said_by_project(entry))
 
 
 def task_data(wildcards):

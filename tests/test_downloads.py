@@ -234,6 +234,25 @@ def test_it_is_said_when_nothing_tells_whether_a_file_is_the_right_one(
     assert ("there is no checksum to compare it with" in caplog.text) == (checksum is None)
 
 
+@pytest.mark.parametrize(("checksum", "size"), [(SHA256, None), (None, len(CONTENT)), (None, None)])
+def test_it_is_said_when_nothing_tells_whether_the_users_file_is_the_right_one(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, checksum: str | None, size: int | None
+) -> None:
+    (tmp_path / "data.bin").write_bytes(CONTENT)
+    download(remote(server.url(), checksum=checksum, size=size), tmp_path)
+    assert ("data.bin is used; there is no checksum to compare it with" in caplog.text) == (checksum is None)
+    assert ("its size is right" in caplog.text) == (size is not None)
+
+
+@pytest.mark.parametrize(("checksum", "promised"), [(SHA256, "it is checked, used"), (None, "it is used")])
+def test_no_check_is_promised_where_there_is_none(
+    server: Server, tmp_path: Path, checksum: str | None, promised: str
+) -> None:
+    server.status = 404
+    with pytest.raises(UserError, match=f"run again: {promised}, and never deleted"):
+        download(remote(server.url(), checksum=checksum), tmp_path)
+
+
 def test_a_token_is_not_sent_unencrypted(
     server: Server, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """The catalogues of corpora and tasks, and where on this machine their data lie."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ def _paths_elsewhere() -> dict[str, str]:
             raise UserError(
                 f"{PATHS_FILE}: there is no corpus or data set '{name}' with a path{hint}; allowed: {', '.join(known)}."
             )
-    return paths
+    return {name: os.path.expanduser(path) for name, path in paths.items()}
 
 
 @cache

@@ -14,7 +14,7 @@ from nml.artifacts import locked, write_json
 from nml.downloads import Remote, download, require_room
 from nml.errors import UserError
 from nml.task_entries import Download, EmbeddedTask, TaskEntry
-from nml.tasks.places import find_layout, folder_of, missing_files, require_fetchable
+from nml.tasks.places import find_layout, folder_of, missing_files, other_layouts, require_fetchable
 
 logger = logging.getLogger("nml")
 
@@ -44,11 +44,12 @@ def fetch_task(name: str) -> dict[str, Any]:
 
 
 def _fetch(name: str, entry: TaskEntry) -> None:
-    _require_room(name, entry)
+    downloads = _lacking(name, entry)
+    _require_room(name, entry, downloads)
     # What was fetched once is only fetched again if something is missing after all: its user may have deleted it.
     for anew in (False, True):
         with _refusals_named(name, entry):
-            fetched = [_get(entry, wanted, anew) for wanted in entry.downloads]
+            fetched = [_get(entry, wanted, anew) for wanted in downloads]
         if not (lacking := missing_files(name)):
             return
         if all(fetched):
@@ -57,6 +58,12 @@ def _fetch(name: str, entry: TaskEntry) -> None:
         f"task '{name}': all its downloads are in {folder_of(entry)}, but {lacking[0]} is still missing. They hold "
         f"something else than the catalogue says; please report it.{_by_hand(entry)}"
     )
+
+
+def _lacking(name: str, entry: TaskEntry) -> list[Download]:
+    """Return the downloads whose place lacks something: another is complete, and may be the user's own."""
+    missing = missing_files(name)
+    return [d for d in entry.downloads if any(path.is_relative_to(folder_of(entry, d.place)) for path in missing)]
 
 
 def _get(entry: TaskEntry, wanted: Download, anew: bool) -> bool:
@@ -85,10 +92,10 @@ def _remote(wanted: Download) -> Remote:
     return Remote(file, tuple(wanted.urls), next(iter(checksums), None), wanted.bytes or None)
 
 
-def _require_room(name: str, entry: TaskEntry) -> None:
+def _require_room(name: str, entry: TaskEntry, downloads: list[Download]) -> None:
     """Check, before anything is fetched, that there is room for what is not here yet, and for what is packed in it."""
     needed: dict[Path, int] = {}
-    for wanted in entry.downloads:
+    for wanted in downloads:
         remote, place = _remote(wanted), folder_of(entry, wanted.place)
         if (place / RECORDS / f"{remote.file}.json").is_file():
             continue
@@ -116,4 +123,5 @@ def _refusals_named(name: str, entry: TaskEntry) -> Iterator[None]:
 
 
 def _by_hand(entry: TaskEntry) -> str:
-    return f"\nBy hand: {entry.access}" if entry.access else ""
+    access = f"\nBy hand: {entry.access}" if entry.access else ""
+    return access + other_layouts(entry)

@@ -55,12 +55,16 @@ def how_to_get(name: str) -> str:
     rest = "then, for the rest" if missing_by_hand(name) else "to fetch it"
     fetched = f"\n  {rest}: nml data fetch {name}" if entry.downloads else ""
     steps = by_hand + fetched if missing_by_hand(name) else fetched + by_hand
-    others = [f"\n  or, as {key}: {layout.access}" for key, layout in entry.layouts.items() if layout.access]
     return (
         f"task '{name}' ({entry.title}) is not on disk: {first} is missing{more}.\n"
-        f"  licence: {entry.licence}\n  size: {entry.size}{steps}{''.join(others)}\n"
+        f"  licence: {entry.licence}\n  size: {entry.size}{steps}{other_layouts(entry)}\n"
         f"  If it is on this disk already, say where in {plugins.PATHS_FILE}, as `{entry.place}: /its/folder`."
     )
+
+
+def other_layouts(entry: TaskEntry) -> str:
+    """Say how the layouts are had that no download of a data set brings, a line each."""
+    return "".join(f"\n  or, as {key}: {layout.access}" for key, layout in entry.layouts.items() if layout.access)
 
 
 def _entry(name: str) -> EmbeddedTask | TaskEntry:

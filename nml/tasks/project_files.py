@@ -1,4 +1,4 @@
-"""What this project says of a real data set, beside its catalogue entry: its classes and the split of its samples."""
+"""What this project says of the data in a real data set: its entry, its classes and the split of its samples."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from nml.tasks.class_lists import class_folders, class_names
 
 
 def said_by_project(entry: TaskEntry) -> dict[str, Any]:
-    """Return the names and folders of the classes, and the checksum of each file that splits or labels samples.
+    """Return what an entry says of the data, its classes, and the checksum of each file that splits or labels samples.
 
-    Those files are the `index` of a part and its list of `labels`. Of the classes the values count, so that one more
-    column of their table changes nothing.
+    Those files are the `index` of a part and its list of `labels`. Of the classes the names and folders count, so that
+    one more column of their table changes nothing; nor does how the data is had.
 
     Raises
     ------
@@ -24,4 +24,5 @@ def said_by_project(entry: TaskEntry) -> dict[str, Any]:
         part.labels for _, part in parts
     }
     files = {file: sha256_file(plugins.PACKAGE.parent / file) for file in sorted(named - {""})}
-    return {"names": class_names(entry), "folders": class_folders(entry), "files": files}
+    facts = entry.model_dump(include={"classes", "tests", "layouts"}, exclude={"layouts": {"__all__": {"access"}}})
+    return facts | {"names": class_names(entry), "folders": class_folders(entry), "files": files}

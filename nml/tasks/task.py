@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,6 +240,12 @@ def _check(what: str, samples: Samples, expected: int, classes: Classes) -> None
             f"{what}: there are {len(samples.keys):,} samples, but the catalogue lists {expected:,}. The copy is "
             "incomplete or another version: get it from its source again, or give it an entry of its own "
             "(docs/add-a-data-set.md)."
+        )
+    if len(set(samples.keys)) < len(samples.keys):
+        ((key, times),) = Counter(samples.keys).most_common(1)
+        raise UserError(
+            f"{what}: sample '{key}' is there {times} times, and another is missing. Get the data set from its source "
+            "again."
         )
     strange = np.setdiff1d(samples.labels, classes.present)
     if len(strange):

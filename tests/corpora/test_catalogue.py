@@ -80,6 +80,14 @@ def test_one_machine_may_have_a_corpus_elsewhere(elsewhere: Callable) -> None:
     assert elsewhere("")["imagenet1k"]["path"] == "data/imagenet1k"
 
 
+def test_a_path_may_start_with_the_home_directory(
+    elsewhere: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert elsewhere("imagenet1k: ~/imagenet\nsvhn: ~/digits\n")["imagenet1k"]["path"] == f"{tmp_path}/imagenet"
+    assert plugins.place_of("svhn") == tmp_path / "digits"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -127,7 +127,7 @@ def test_class_folders_that_are_not_the_classes_are_refused(real_layouts: Path) 
 
 def test_a_download_that_was_cut_is_refused(real_layouts: Path) -> None:
     (real_layouts / "cc12m/cc12m-train-0001.tar").unlink()
-    with pytest.raises(UserError, match=r"'cc12m' has 1 of its 2 training shards(.|\n)*huggingface-cli download"):
+    with pytest.raises(UserError, match=r"'cc12m' has 1 of its 2 training shards(.|\n)*hf download"):
         open_corpus("cc12m")
 
 

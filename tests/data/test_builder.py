@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "data" / "embedded"))
 
@@ -24,6 +24,15 @@ def task(*keys: str) -> Task:
 def test_a_key_that_would_break_a_shard_is_refused(keys: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="key"):
         write_task(tmp_path, task(*keys))
+
+
+def test_a_name_that_is_cut_on_a_contact_sheet_is_marked() -> None:
+    from builder.sheets import _fitted
+
+    draw, font = ImageDraw.Draw(WHITE), ImageFont.load_default(11)
+    assert _fitted(draw, "globe", font, 100) == "globe"
+    cut = _fitted(draw, "globe showing Europe-Africa", font, 100)
+    assert cut.startswith("globe") and cut.endswith("…") and draw.textlength(cut, font) <= 100
 
 
 class Archive:

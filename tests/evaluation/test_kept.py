@@ -1,13 +1,17 @@
 """Outputs are put back only if they were made from the same and are whole; else they are made anew."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from nml import plugins
 from nml.evaluation.kept import keep, restore
+from nml.grid import cell_path, spectrum_path
 
 MADE_FROM = {"method": {"learning_rate": 0.1}, "code": "abc", "fractions": [100]}
+ENCODER = "emoji/resnet-mini/symmetric-20/s0"
 
 
 @pytest.fixture
@@ -85,3 +89,24 @@ def test_without_hard_links_there_are_copies(cell, monkeypatch):
     delete(cell)
     assert restore(cell, MADE_FROM)
     assert [file.read_bytes() for file in cell] == before
+
+
+def test_the_docs_say_how_to_forget_what_is_kept_of_a_task(tmp_path, monkeypatch):
+    page = (plugins.PACKAGE.parent / "docs/tasks.md").read_text(encoding="utf-8")
+    (command,) = [line for line in page.splitlines() if line.startswith("rm ")]
+    monkeypatch.chdir(tmp_path)
+    kept = {
+        task: [[Path(cell_path(ENCODER, task, "lp"))], [Path(spectrum_path(ENCODER, task))]]
+        for task in ("cifar10", "cifar10+asymmetric-2.5", "cifar100")
+    }
+    for files in (files for outputs in kept.values() for files in outputs):
+        files[0].parent.mkdir(parents=True, exist_ok=True)
+        files[0].touch()
+        keep(files, MADE_FROM)
+    features = [Path("results/features", ENCODER, task) for task in ("cifar10", "cifar100")]
+    for folder in features:
+        folder.mkdir(parents=True)
+    subprocess.run(["bash", "-c", command.replace("<task>", "cifar10")], check=True)
+    restored = {task: [restore(files, MADE_FROM) for files in outputs] for task, outputs in kept.items()}
+    assert restored == {"cifar10": [False] * 2, "cifar10+asymmetric-2.5": [False] * 2, "cifar100": [True] * 2}
+    assert [folder.exists() for folder in features] == [False, True]

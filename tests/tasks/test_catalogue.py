@@ -167,6 +167,12 @@ def test_the_table_in_the_docs_is_the_catalogues(name: str) -> None:
     assert all(text in row for text in expected)
 
 
+def test_what_is_unchecked_is_named_in_the_docs() -> None:
+    page = (plugins.PACKAGE.parent / "docs/tasks.md").read_text(encoding="utf-8")
+    section = page.partition("## What was checked, and what was not")[2]
+    assert [name for name in REAL if f"`{name}`" in section] == [name for name in REAL if REAL[name].unchecked]
+
+
 LAYOUT = ("layouts", "torchvision")
 WRONG = {
     "a missing key": (change("licence", to=None), "licence: is missing"),

@@ -99,6 +99,32 @@ def test_a_wrong_archive_of_the_user_is_kept_aside(
     assert not missing_files("toy")
 
 
+def test_a_place_that_lacks_nothing_is_left_alone(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = plugins.tasks()["toy"].model_dump()
+    values["layouts"]["usual"]["needs"], values["downloads"][1]["place"] = ["toy/images"], "variant"
+    values["layouts"]["usual"]["tests"]["test"] |= {"place": "variant", "needs": ["toy/labels.mat"]}
+    monkeypatch.setattr(plugins, "tasks", lambda: {"toy": TaskEntry.model_validate(values)})
+    variant = PLACE.with_name("variant")
+    (variant / "toy").mkdir(parents=True)
+    (variant / "toy/labels.mat").write_bytes(b"the user's own")
+    fetch_task("toy")
+    assert servers[0].requests and not servers[1].requests
+    assert sorted(path.name for path in variant.rglob("*")) == ["labels.mat", "toy"]
+
+
+def test_where_a_download_fails_the_other_layouts_are_named(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = plugins.tasks()["toy"].model_dump()
+    values["layouts"]["shards"] = values["layouts"]["usual"] | {"needs": ["shards"], "access": "Ask for the shards."}
+    monkeypatch.setattr(plugins, "tasks", lambda: {"toy": TaskEntry.model_validate(values)})
+    servers[0].status = 404
+    with pytest.raises(UserError, match=r"(?s)could not be fetched.*\n  or, as shards: Ask for the shards\."):
+        fetch_task("toy")
+
+
 def test_only_what_is_not_fetched_yet_is_fetched(servers: tuple[Server, Server]) -> None:
     images, labels = servers
     labels.status = 404

@@ -1,7 +1,8 @@
-"""What a rerun depends on: an edited split index, list of labels or table of classes is noticed."""
+"""What a rerun depends on: an edited entry, split index, list of labels or table of classes is noticed."""
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,13 @@ def test_a_file_of_another_task_makes_no_difference(project: Path) -> None:
     before = said_by_project(plugins.tasks()["eurosat"])
     (project / "nml/tasks/splits/resisc45.csv").write_text("")
     assert said_by_project(plugins.tasks()["eurosat"]) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "matters"), [({"access": "Ask the keeper."}, False), ({"reader": "x"}, True), ({"variant": "x"}, True)]
+)
+def test_how_a_data_set_is_had_makes_no_difference(changes: dict[str, Any], matters: bool) -> None:
+    entry = plugins.tasks()["svhn"]
+    layouts = {key: layout.model_copy(update=changes) for key, layout in entry.layouts.items()}
+    other = entry.model_copy(update={"layouts": layouts, "licence": "another", "downloads": [], "size": "another"})
+    assert (said_by_project(other) != said_by_project(entry)) == matters

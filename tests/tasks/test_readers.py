@@ -248,6 +248,12 @@ def another_label(root: Path) -> None:
     savemat(root / "test_32x32.mat", {"X": np.zeros((32, 32, 3, 12), np.uint8), "y": np.full((12, 1), 11, np.uint8)})
 
 
+def without_classes(root: Path) -> None:
+    """Write the table of test images as the devkit has it."""
+    rows = np.array([[("00001.jpg",), ("00002.jpg",)]], dtype=[("fname", object)])
+    savemat(root / "stanford_cars/cars_test_annos_withlabels.mat", {"annotations": rows})
+
+
 WHOLE = picture(1, (20, 20))
 DAMAGES = {
     "a zero-byte image": ("eurosat", overwrite("eurosat/2750/River/River_2.jpg", b""), "River_2.jpg is empty"),
@@ -315,6 +321,16 @@ DAMAGES = {
         "patch-camelyon",
         overwrite("pcam/camelyonpatch_level_2_split_test_x.h5", b"\x89HDF"),
         r"test_x\.h5 cannot be read as HDF5",
+    ),
+    "a table without classes": (
+        "stanford-cars",
+        without_classes,
+        r"cars_test_annos_withlabels\.mat lacks files or classes of images",
+    ),
+    "a line twice": (
+        "food101",
+        listing("food-101/meta/train.txt", "apple_pie/1001"),
+        r"train in .*: sample 'apple_pie/1001' is there 2 times, and another is missing",
     ),
     "a sample too few": (
         "dtd",

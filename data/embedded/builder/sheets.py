@@ -35,6 +35,14 @@ def _save(sheet: Image.Image, path: Path) -> None:
     sheet.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
+def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """Return a text in at most `width` pixels; one that is cut ends in an ellipsis."""
+    if draw.textlength(text, font) <= width:
+        return text
+    ends = (f"{text[:end].rstrip()}…" for end in range(len(text), 0, -1))
+    return next(cut for cut in ends if draw.textlength(cut, font) <= width)
+
+
 def task_sheet(classes: list[str], splits: dict[str, list[Sample]], columns: int) -> Image.Image:
     """Return a sheet with a row for each class and a block of columns for each split."""
     rows = _rows(classes)
@@ -46,7 +54,8 @@ def task_sheet(classes: list[str], splits: dict[str, list[Sample]], columns: int
         left = LABEL_WIDTH + block * (columns * CELL + 8)
         draw.text((left, 1), name, fill=(0, 0, 0), font=font)
         for row, label in enumerate(rows):
-            draw.text((3, 14 + row * CELL + 10), classes[label][:26], fill=(0, 0, 0), font=font)
+            text = _fitted(draw, classes[label], font, LABEL_WIDTH - 9)
+            draw.text((3, 14 + row * CELL + 10), text, fill=(0, 0, 0), font=font)
             for column, sample in enumerate(_spread([s for s in samples if s.label == label], columns)):
                 sheet.paste(sample.image, (left + column * CELL, 14 + row * CELL))
     return sheet
@@ -62,7 +71,8 @@ def corpus_sheet(classes: list[str], samples: list[Sample]) -> Image.Image:
         left, top = i % 3 * 390, i // 3 * CELL
         sheet.paste(sample.image, (left, top))
         draw.text((left + CELL + 2, top + 2), f"[{classes[sample.label]}]", fill=(120, 0, 0), font=font)
-        draw.text((left + CELL + 2, top + 16), (sample.caption or "")[:66], fill=(0, 0, 0), font=font)
+        text = _fitted(draw, sample.caption or "", font, 390 - CELL - 8)
+        draw.text((left + CELL + 2, top + 16), text, fill=(0, 0, 0), font=font)
     return sheet
 
 

@@ -25,7 +25,7 @@ def open_samples(
     ----------
     folder : what the class folders lie in
     numbered : 1 if the folders are called by label, 0, 1, 2, …, and not as the catalogue's classes
-    index : a file of the project that splits the images, in the form that `nml.tasks.splits` writes
+    index : a file of the project that splits the images, in the form that `nml.tasks.split_index` writes
     part : which part of the index: `train` or `test`
     ignore : folders that are no classes
     """
