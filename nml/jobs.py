@@ -33,9 +33,9 @@ class TerminalHandler(logging.StreamHandler):
         return _CLEAR_LINE + text[: shutil.get_terminal_size().columns - 1]
 
 
-def log_handlers(file: str | Path, mode: str) -> list[logging.Handler]:
-    """Return handlers that write to standard error and to a log file; only a terminal gets the passing bars."""
-    kept = logging.FileHandler(file, mode=mode, encoding="utf-8")
+def log_handlers(file: str | Path) -> list[logging.Handler]:
+    """Return handlers that write to standard error and add to a log file; only a terminal gets the passing bars."""
+    kept = logging.FileHandler(file, encoding="utf-8")
     shown = TerminalHandler(sys.stderr) if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
     for handler in (kept, shown):
         if not isinstance(handler, TerminalHandler):
@@ -77,7 +77,9 @@ def job(snakemake: Any) -> Iterator[Try]:
 
 
 def _log_to(log: Path) -> None:
-    handlers = log_handlers(log, mode="w")
+    # Emptied and then added to, as the processes of a training do too: so no line is written over theirs.
+    log.write_bytes(b"")
+    handlers = log_handlers(log)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
     logger.setLevel(logging.INFO)
 

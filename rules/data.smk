@@ -10,7 +10,7 @@ from nml.tasks.project_files import said_by_project
 # Keys of a catalogue entry that do not change what is read of the data. Class names and groups are looked up by their
 # values, so that one more column of their table changes nothing.
 NOT_THE_DATA = {
-    *("path", "source", "licence", "access", "samples", "size", "train_shards"),
+    *("path", "source", "licence", "access", "samples", "size", "train_shards", "validation_shards"),
     *("classes", "groups", "folders", "templates"),
 }
 

@@ -275,6 +275,6 @@ def real_layouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shard: C
     for name, entry in entries.items():
         entry |= {"path": str(root / name)} if "path" in entry else {}
         entry |= {"classes": str(classes)} if name.startswith("imagenet1k") else {}
-        entry |= {"train_shards": 2} if "train_shards" in entry else {}
+        entry |= {key: 2 for key in ("train_shards", "validation_shards") if key in entry}
     monkeypatch.setattr(plugins, "corpora", lambda: entries)
     return root

@@ -92,6 +92,15 @@ def test_a_new_try_starts_a_new_log(snakemake: SimpleNamespace) -> None:
     assert text_of(snakemake) == "second\n"
 
 
+def test_what_other_processes_add_to_the_log_is_not_written_over(snakemake: SimpleNamespace) -> None:
+    with pytest.raises(SystemExit), job(snakemake):
+        logger.info("the job")
+        with open(snakemake.log[0], "a", encoding="utf-8") as log:
+            log.write("a process of its training\n")
+        raise UserError("a process failed")
+    assert text_of(snakemake) == "the job\na process of its training\npretrain: a process failed\n"
+
+
 def test_a_file_system_without_locks_is_named(
     snakemake: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

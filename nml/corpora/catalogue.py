@@ -80,8 +80,8 @@ def open_corpus(name: str, splits: Sequence[str] = SPLITS) -> Corpus:
     for split, found in shards.items():
         if split in entry and split in splits and not found:
             raise _not_here(name, entry, split)
-    if "train" in splits:
-        _require_all_shards(name, entry, len(shards["train"]))
+    for split in splits:
+        _require_all_shards(name, entry, split, len(shards[split]))
     listed = listed_shards(Path(entry["path"]))
     _require_listed(name, entry, [shard for shard in listed if not _is_of_others(shard, entry, splits)])
     class_names = read_names(classes_file(entry)) if "labels" in entry["has"] else []
@@ -187,10 +187,11 @@ def _require_class_folders(name: str, shards: dict[str, list[Shard]], expected: 
             )
 
 
-def _require_all_shards(name: str, entry: dict[str, Any], found: int) -> None:
-    if found != entry.get("train_shards", found):
+def _require_all_shards(name: str, entry: dict[str, Any], split: str, found: int) -> None:
+    expected = entry.get(f"{split}_shards", found)
+    if found != expected:
         raise UserError(
-            f"corpus '{name}' has {found} of its {entry['train_shards']} training shards in {entry['path']}.\n"
+            f"corpus '{name}' has {found} of its {expected} {split} shards in {entry['path']}.\n"
             f"  to get all: {entry['access']}\n"
             "  To use a part on purpose, give it an entry of its own in nml/corpora/catalogue.yaml."
         )

@@ -216,11 +216,29 @@ def _require_end(tar: tarfile.TarFile, stream: IO[bytes]) -> None:
 def _read_folder(
     folder: Path, start: int = 0, stop: int | None = None, suffixes: Collection[str] = IMAGE_SUFFIXES
 ) -> Iterator[dict[str, Any]]:
-    label = class_folders(folder.parent).index(folder.name)
-    for image in images_in(folder)[start:stop]:
-        suffix = image.suffix[1:].lower()
+    yield from (read() for _, read in unread_images(folder, suffixes)[start:stop])
+
+
+def unread_images(
+    folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
+) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
+    """Return the samples of a class folder, in order, each as its key and what reads it: they may be read in any order.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing; what reads a sample raises it if that is.
+    """
+    with damage_named(folder):
+        label = class_folders(folder.parent).index(folder.name)
+        return [(image.stem, partial(_read_image, image, label, suffixes)) for image in images_in(folder)]
+
+
+def _read_image(image: Path, label: int, suffixes: Collection[str]) -> dict[str, Any]:
+    suffix = image.suffix[1:].lower()
+    with damage_named(image.parent):
         data = image.read_bytes() if suffix in suffixes else b""
-        yield {"__key__": image.stem, "__url__": str(folder), suffix: data, "cls": str(label).encode()}
+    return {"__key__": image.stem, "__url__": str(image.parent), suffix: data, "cls": str(label).encode()}
 
 
 def _first_line(error: BaseException) -> str:

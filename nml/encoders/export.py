@@ -61,7 +61,7 @@ class Layout:
     fits : from an architecture's name to whether its models can have this layout
     write : writes the weights and the configuration into a folder
     load : loads what `write` wrote by the library's own means
-    usage : lines of Python for the model card; `{folder}`, `{model}` and `{num_classes}` are put in
+    usage : lines of Python for the model card; `{folder}`, `{model}` and, of torchvision, `{options}` are put in
     """
 
     weights: str
@@ -130,7 +130,8 @@ def _choose(architecture: str, layout: str | None) -> str:
 
 def _card(checkpoint: Checkpoint, layout: str, path: Path, made: Path, folder: Path) -> str:
     weights = LAYOUTS[layout].weights
-    names = {"folder": folder, "model": checkpoint.library_model, "num_classes": checkpoint.num_classes}
+    options = ", ".join(f"{name}={value}" for name, value in _torchvision_options(checkpoint).items())
+    names = {"folder": folder, "model": checkpoint.library_model, "options": options}
     checksums = {weights: sha256_file(made / weights), "model.safetensors of nml": sha256_file(path)}
     usage = LAYOUTS[layout].usage.format(**names)
     return model_card(read_json(path.with_name("meta.json")), checkpoint.preprocessing, layout, usage, checksums)
@@ -207,10 +208,14 @@ def _write_torchvision(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def _load_torchvision(checkpoint: Checkpoint, folder: Path) -> nn.Module:
-    size = {"image_size": checkpoint.image_size} if checkpoint.library_model.startswith("vit_") else {}
-    module = torchvision.models.get_model(checkpoint.library_model, num_classes=checkpoint.num_classes, **size)
+    module = torchvision.models.get_model(checkpoint.library_model, **_torchvision_options(checkpoint))
     load_model(module, folder / LAYOUTS["torchvision"].weights)
     return module
+
+
+def _torchvision_options(checkpoint: Checkpoint) -> dict[str, int]:
+    size = {"image_size": checkpoint.image_size} if checkpoint.library_model.startswith("vit_") else {}
+    return {"num_classes": checkpoint.num_classes} | size
 
 
 def _save(checkpoint: Checkpoint, path: Path) -> None:
@@ -240,7 +245,7 @@ _TORCHVISION_USAGE = """\
 import safetensors.torch
 import torchvision
 
-model = torchvision.models.get_model("{model}", num_classes={num_classes})
+model = torchvision.models.get_model("{model}", {options})
 safetensors.torch.load_model(model.eval(), "{folder}/model.safetensors")"""
 
 LAYOUTS = {

@@ -12,7 +12,7 @@ import torchvision
 from torch import nn
 
 import nml
-from nml.artifacts import sha256_file, write_json
+from nml.artifacts import full_disk_named, sha256_file, write_json
 from nml.config.zoo import ReleasedModel
 from nml.downloads import Remote, download
 from nml.encoders.released_sources import HubFile, source_of
@@ -43,7 +43,7 @@ def import_released(name: str, model: ReleasedModel, out_dir: Path) -> None:
     ------
     UserError
         If the library has no such model or weights; if the file is not there, damaged, of another checksum or of
-        another model; or if images cannot be prepared as the library says.
+        another model; if images cannot be prepared as the library says; or if the disk is full.
     """
     started, architecture = time.monotonic(), f"{model.library}/{model.architecture}"
     # The name first, so that the nearest right one is said before anything is fetched.
@@ -56,10 +56,11 @@ def import_released(name: str, model: ReleasedModel, out_dir: Path) -> None:
     header = {"address": str(Encoder.released(name)), "architecture": architecture, "num_classes": num_classes}
     header |= {"image_size": preprocessing["size"], "preprocessing": preprocessing}
     checkpoint = out_dir / "model.safetensors"
-    save_tensors(checkpoint, module.state_dict(), header)
-    weights = {"tag": model.pretrained, "file": file.name, "sha256": sha256_file(file)}
-    costs = {"wall_seconds": time.monotonic() - started, "checkpoint_sha256": sha256_file(checkpoint)}
-    write_json(out_dir / "meta.json", _meta(header) | {"weights": weights} | costs)
+    with full_disk_named(out_dir):
+        save_tensors(checkpoint, module.state_dict(), header)
+        weights = {"tag": model.pretrained, "file": file.name, "sha256": sha256_file(file)}
+        costs = {"wall_seconds": time.monotonic() - started, "checkpoint_sha256": sha256_file(checkpoint)}
+        write_json(out_dir / "meta.json", _meta(header) | {"weights": weights} | costs)
 
 
 def _meta(header: dict[str, Any]) -> dict[str, Any]:

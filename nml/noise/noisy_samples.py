@@ -1,12 +1,14 @@
 """Reading shards with the noise laid over them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from nml.artifacts import read_json
 from nml.corpora.catalogue import Shard
-from nml.corpora.shards import read_range
+from nml.corpora.shards import read_range, unread_images
 from nml.noise.overlay import read_overlay
 
 
@@ -29,5 +31,32 @@ def read_noisy_range(
     """Yield the raw samples `start` to `stop` of one shard, as `read_noisy_samples` does; `sha256` is its overlay's."""
     changes = read_overlay(noise_dir, shard.name, sha256)
     for sample in read_range(shard.path, start, stop):
-        change = changes.get(shard.prefix + sample["__key__"])
-        yield sample | {"noisy": change} if change else sample
+        yield _with_noise(sample, changes.get(shard.prefix + sample["__key__"]))
+
+
+def read_noisy_images(
+    folders: Sequence[Shard], noise_dir: Path, digests: Mapping[str, str], places: Sequence[tuple[int, int]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the raw samples at some places of class folders, as `read_noisy_samples` does.
+
+    Parameters
+    ----------
+    folders : the shards, each the folder of a class; each is listed once, before the first sample is read
+    noise_dir : `results/noise/<corpus>/<noise>`
+    digests : SHA-256 of each folder's overlay, by the folder's name
+    places : in the order to be read, the number of a sample's folder, and its own number there; none twice
+    """
+    found = {}
+    for number, own in groupby(sorted(places), key=itemgetter(0)):
+        folder = folders[number]
+        images, changes = unread_images(folder.path), read_overlay(noise_dir, folder.name, digests[folder.name])
+        for place in own:
+            key, read = images[place[1]]
+            found[place] = read, changes.get(folder.prefix + key)
+    for place in places:
+        read, change = found.pop(place)
+        yield _with_noise(read(), change)
+
+
+def _with_noise(sample: dict[str, Any], change: dict[str, Any] | None) -> dict[str, Any]:
+    return sample | {"noisy": change} if change else sample

@@ -1,6 +1,7 @@
 """A picture of a noise: who became whom, and some of the corrupted samples."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from nml.artifacts import read_json, save_figure
 from nml.corpora.catalogue import Corpus
-from nml.corpora.shards import decode_caption, decode_image, decode_label, read_samples
+from nml.corpora.shards import CorruptImage, decode_caption, decode_image, decode_label, read_samples
 from nml.noise.overlay import read_overlay
 from nml.seeds import hash_keys
 
@@ -77,17 +78,23 @@ def _title(manifest: dict[str, Any]) -> str:
 
 
 def _corrupted(corpus: Corpus, noise_dir: Path, overlays: dict[str, str]) -> Iterator[Corrupted]:
-    """Yield corrupted samples, a few of each shard, so that a page shows more than one part of the corpus."""
+    """Yield corrupted samples, a few of each shard, so that a page shows more than one part of the corpus.
+
+    Those whose image cannot be decoded are passed over.
+    """
     shards = corpus.shards["train"]
     per_shard = -(-SHOWN // len(shards))
-    for shard in shards:
+    # The first shards of a pool are of one member, and the first class folders are alike.
+    for place in np.argsort(hash_keys([shard.name for shard in shards], salt="picture"), kind="stable"):
+        shard = shards[place]
         changes = read_overlay(noise_dir, shard.name, overlays[shard.name])
         # By a hash: the first of a shard are often of one class.
         order = np.argsort(hash_keys(changes, salt="picture"), kind="stable")[:per_shard]
         chosen = {key: changes[key] for key in np.array(list(changes), dtype=object)[order]}
         samples = read_samples([shard.path]) if chosen else iter(())
         for sample in islice((s for s in samples if shard.prefix + s["__key__"] in chosen), len(chosen)):
-            yield Corrupted(decode_image(sample), *_words(corpus, sample, chosen[shard.prefix + sample["__key__"]]))
+            with suppress(CorruptImage):
+                yield Corrupted(decode_image(sample), *_words(corpus, sample, chosen[shard.prefix + sample["__key__"]]))
 
 
 def _words(corpus: Corpus, sample: dict[str, Any], change: dict[str, Any]) -> tuple[str, str]:

@@ -1,6 +1,10 @@
 """Checkpoints without pickle: safetensors for tensors, its text header for the rest."""
 
 import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,21 @@ _HEADER = "nml"
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
-    """Write tensors and a JSON header into one safetensors file, atomically."""
+    """Write tensors and a JSON header into one safetensors file, atomically; raise `OSError` if the disk is full."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, _system_errors():
         save_file(contiguous, temporary, metadata={_HEADER: json.dumps(header)})
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Raise the errors of the operating system as what they are: safetensors has their number in a text alone."""
+    try:
+        yield
+    except SafetensorError as error:
+        if number := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        raise
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

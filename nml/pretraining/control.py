@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from nml.artifacts import full_disk_named
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import Corpus
 from nml.corpora.shards import CorruptImage, decode_image, read_range, read_samples
@@ -39,9 +40,9 @@ def initialise(encoder: Encoder, corpus: Corpus, recipe: Recipe, out_dir: Path) 
     model = build_model(recipe, encoder.recipe, len(corpus.class_names), encoder.seed)
     calibrate(model, islice(_readable_images(corpus), CALIBRATION_IMAGES), recipe)
     facts = {"validation_accuracy": None, "epochs": 0, "samples_per_second": None, "wall_seconds": 0.0}
-    write_encoder(
-        model, str(encoder), recipe, len(corpus.class_names), facts | {"realised_noise_percent": None}, out_dir
-    )
+    facts |= {"realised_noise_percent": None}
+    with full_disk_named(out_dir):
+        write_encoder(model, str(encoder), recipe, len(corpus.class_names), facts, out_dir)
 
 
 def _readable_images(corpus: Corpus) -> Iterator[np.ndarray]:

@@ -19,7 +19,7 @@ from nml.corpora.shards import CorruptImage, decode_caption, decode_label, open_
 from nml.corpora.verify import require_unchanged
 from nml.devices import choose_device
 from nml.errors import UserError
-from nml.noise.noisy_samples import read_noisy_range
+from nml.noise.noisy_samples import read_noisy_images, read_noisy_range
 from nml.preemption import kept_from_children
 from nml.pretraining.batches import Batch, Change, Decoded, assemble
 from nml.pretraining.corrupt import CorruptImages
@@ -133,6 +133,13 @@ class TrainingData:
         for sample in read_noisy_range(shard, self.noise_dir, self.overlays[shard.name], start, stop):
             yield sample | {"__id__": shard.prefix + sample["__key__"]}
 
+    def read_images(self, places: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
+        """Yield raw samples of class folders in any order; a place is the number of a folder and of an image there."""
+        folders = self.corpus.shards["train"]
+        samples = read_noisy_images(folders, self.noise_dir, self.overlays, places)
+        for (number, _), sample in zip(places, samples, strict=True):
+            yield sample | {"__id__": folders[number].prefix + sample["__key__"]}
+
     def decode(self, sample: dict[str, Any]) -> Decoded:
         """Return a sample with its label or caption, the noisy one if there is one."""
         try:
@@ -165,7 +172,7 @@ class TrainingData:
 
 
 class Stream(IterableDataset):
-    """The batches of one process in one epoch, read shard by shard, by one or several workers."""
+    """The batches of one process in one epoch, read shard by shard or image by image, by one or several workers."""
 
     def __init__(self, data: TrainingData, sizes: list[int], seed: int, world: World, first_step: int) -> None:
         self.data, self.sizes, self.seed, self.world, self.first_step = data, sizes, seed, world, first_step
@@ -189,14 +196,26 @@ class Stream(IterableDataset):
 
     def _shuffled(self, worker: int, workers: int) -> Iterator[tuple[dict[str, Any], int]]:
         """Yield the raw samples of a worker, each with the numbers of its views."""
-        data, shards = self.data, self.data.corpus.shards["train"]
-        order = random.Random(self.seed).sample(shards, len(shards))
-        counts = [data.shard_samples[shard.name] for shard in order]
-        parts = stretches(counts, self.sizes, self.world.rank, self.world.size, worker, workers, data.repeats)
-        stream = (sample for part in parts for sample in data.read(order[part.place], part.start, part.stop))
+        reader = (self.sizes, self.world.rank, self.world.size, worker, workers, self.data.repeats)
+        folders = all(shard.path.is_dir() for shard in self.data.corpus.shards["train"])
+        stream = self._image_by_image(reader) if folders else self._shard_by_shard(reader)
         rng = random.Random(derive_seed("shuffle", self.seed, self.world.rank, worker))
         buffer = SHUFFLE_BUFFER // workers
-        return repeated(wds.shuffle(buffer, initial=buffer, rng=rng)(stream), data.repeats)
+        return repeated(wds.shuffle(buffer, initial=buffer, rng=rng)(stream), self.data.repeats)
+
+    def _shard_by_shard(self, reader: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+        data, shards = self.data, self.data.corpus.shards["train"]
+        order = random.Random(self.seed).sample(shards, len(shards))
+        for part in stretches([data.shard_samples[shard.name] for shard in order], *reader):
+            yield from data.read(order[part.place], part.start, part.stop)
+
+    def _image_by_image(self, reader: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+        """Yield a reader's samples of class folders: the next ones of a folder would be a batch of one class."""
+        counts = [self.data.shard_samples[shard.name] for shard in self.data.corpus.shards["train"]]
+        row = [(number, image) for number, images in enumerate(counts) for image in range(images)]
+        random.Random(self.seed).shuffle(row)
+        parts = stretches([len(row)], *reader)
+        return self.data.read_images([place for part in parts for place in row[part.start : part.stop]])
 
     def _decoded(self, views: Iterator[tuple[dict[str, Any], int]]) -> Iterator[tuple[Decoded, int]]:
         """Decode each sample once for all of its views, which follow each other."""

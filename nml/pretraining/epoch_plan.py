@@ -4,6 +4,8 @@ The shards of an epoch, in its order, are one long row of samples. Each reader, 
 that row as long as the batches that it is to make; a stretch may begin in the middle of a shard. So there may be more
 readers than shards, ranks take the same number of steps, and none waits for samples that another one has.
 
+Class folders are shards of one class each: of them the row has all images in a new order, as if of one long shard.
+
 With repeated augmentation an epoch keeps its number of samples, drawn from as many times fewer: the front of the row.
 """
 

@@ -185,7 +185,7 @@ def _take_part(job: dict[str, Any], world: World) -> None:
 def _log_to(file: str, world: World) -> None:
     """Add what this process logs to the job's log: everything of the first, of the others what goes wrong."""
     level, prefix = (logging.WARNING, f"process {world.rank}: ") if world.rank else (logging.INFO, "")
-    logging.basicConfig(level=level, format=f"{prefix}%(message)s", handlers=log_handlers(file, mode="a"))
+    logging.basicConfig(level=level, format=f"{prefix}%(message)s", handlers=log_handlers(file))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +46,23 @@ def measure(recipe: Recipe, name: str, num_classes: int, seconds: float = SECOND
         If not even two images fit into the memory.
     """
     size = recipe.batch_size
-    while True:
-        try:
-            found = _measured(recipe, name, num_classes, size, seconds)
-        except torch.OutOfMemoryError:
-            if size < 4:
-                raise UserError(
-                    f"the recipe '{name}' does not fit into the memory, not even with {size} images."
-                ) from None
-            size //= 2
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        else:
-            about = {"recipe": json.loads(recipe.model_dump_json()), "device": describe_device(), "batch_size": size}
-            return about | found | {"peak_memory_bytes": peak_memory()}
+    while (found := _measured_if_it_fits(recipe, name, num_classes, size, seconds)) is None:
+        if size < 4:
+            raise UserError(f"the recipe '{name}' does not fit into the memory, not even with {size} images.")
+        size //= 2
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    about = {"recipe": json.loads(recipe.model_dump_json()), "device": describe_device(), "batch_size": size}
+    return about | found | {"peak_memory_bytes": peak_memory()}
+
+
+def _measured_if_it_fits(
+    recipe: Recipe, name: str, num_classes: int, size: int, seconds: float
+) -> dict[str, float] | None:
+    # What did not fit is let go of with the error, whose traceback holds it.
+    with suppress(torch.OutOfMemoryError):
+        return _measured(recipe, name, num_classes, size, seconds)
+    return None
 
 
 def _measured(recipe: Recipe, name: str, num_classes: int, size: int, seconds: float) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nml.artifacts import read_json
+from nml.artifacts import full_disk_named, read_json
 from nml.devices import describe_device
 from nml.preemption import undisturbed
 from nml.pretraining.encoder_files import write_encoder
@@ -13,7 +13,13 @@ from nml.pretraining.world import ALONE, World
 
 
 def pretrain(run: Run, out_dir: Path, world: World = ALONE) -> None:
-    """Train an encoder; the first process writes `model.safetensors`, `meta.json` and `log.csv`."""
+    """Train an encoder; the first process writes `model.safetensors`, `meta.json` and `log.csv`.
+
+    Raises
+    ------
+    UserError
+        As `train` does, and if the disk is full.
+    """
     model, log = train(run, world)
     if world.rank > 0:
         return
@@ -29,6 +35,6 @@ def pretrain(run: Run, out_dir: Path, world: World = ALONE) -> None:
         "device": describe_device(world.size),
     }
     # This is sooner done than done again.
-    with undisturbed():
+    with undisturbed(), full_disk_named(out_dir):
         write_log(out_dir, log)
         write_encoder(model, run.label, run.recipe, len(run.corpus.class_names), facts, out_dir)

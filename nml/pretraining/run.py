@@ -1,5 +1,6 @@
 """What one pre-training run needs to know, and what names it."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -63,15 +64,22 @@ class Run:
         return architectures.of_recipe(self.recipe)
 
     def fingerprint(self, world: World) -> str:
-        """Name everything that shapes the weights; progress of another fingerprint is not resumed."""
+        """Name everything that shapes the weights and their accuracies; progress of another is not resumed."""
         manifest = sha256_file(self.noise_dir / "manifest.json")
         processes = (
             f"{world.size} x {world.device.type} {torch.get_num_threads()} threads {self.loader_workers} loaders"
         )
         libraries = " ".join(f"{name} {version(name)}" for name in SHAPING_LIBRARIES)
         machine = f"{processes} torch {torch.__version__} {libraries}"
-        validation = self.validation_corpus.name
-        return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine} {validation}"
+        return f"{self.recipe.model_dump_json()} {manifest} {self.seed} {self.code} {machine} {self._validation()}"
+
+    def _validation(self) -> str:
+        """Name what the encoder is validated on: data, their classes and, where captions are learned, prompts."""
+        corpus = self.validation_corpus
+        prompts = corpus.templates if self.objective.TARGET == "caption" else []
+        shards = [shard.name for shard in corpus.shards["validation"]]
+        facts = (corpus.name, shards, corpus.listed, corpus.class_names, prompts)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def epoch_seed(self, epoch: int) -> int:
         """Return the seed of all that is drawn in an epoch: the recipe's name, the seed and the epoch, no noise."""

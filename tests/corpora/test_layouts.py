@@ -127,8 +127,15 @@ def test_class_folders_that_are_not_the_classes_are_refused(real_layouts: Path) 
 
 def test_a_download_that_was_cut_is_refused(real_layouts: Path) -> None:
     (real_layouts / "cc12m/cc12m-train-0001.tar").unlink()
-    with pytest.raises(UserError, match=r"'cc12m' has 1 of its 2 training shards(.|\n)*hf download"):
+    with pytest.raises(UserError, match=r"'cc12m' has 1 of its 2 train shards(.|\n)*hf download"):
         open_corpus("cc12m")
+
+
+def test_a_validation_split_that_was_cut_is_refused_where_it_is_needed(real_layouts: Path) -> None:
+    (real_layouts / "imagenet1k/imagenet1k-validation-0001.tar").unlink()
+    assert len(open_corpus("imagenet1k", ["train"]).shards["train"]) == 2
+    with pytest.raises(UserError, match="'imagenet1k' has 1 of its 2 validation shards"):
+        open_corpus("imagenet1k", ["validation"])
 
 
 def test_corpora_with_labels_cannot_be_pooled(real_layouts: Path) -> None:

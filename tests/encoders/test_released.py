@@ -24,7 +24,9 @@ from nml.encoders.released import import_released, preprocessing_of
 from nml.encoders.released_sources import HubFile, source_of
 from nml.errors import UserError
 from nml.grid import Encoder, encoder_dir
+from nml.pretraining import checkpoints
 from nml.pretraining.inputs import input_transform
+from tests.full_disk import no_space
 from tests.loopback import Server
 
 TINY_CLIP = {
@@ -137,6 +139,13 @@ def test_the_same_weights_give_the_same_bytes(vit: nn.Module) -> None:
     before = file.read_bytes()
     imported(**VIT)
     assert file.read_bytes() == before
+
+
+def test_a_full_disk_is_named(vit: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(vit)
+    monkeypatch.setattr(checkpoints, "save_file", no_space)
+    with pytest.raises(UserError, match="no space is left to write to results/encoders/zoo/own/released/s0"):
+        imported(**VIT)
 
 
 def test_weights_of_another_model_are_told_apart_by_their_first_tensors(vit: nn.Module) -> None:

@@ -2,8 +2,10 @@
 
 import errno
 import math
+import re
 import types
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import nml.noise
+import nml.noise.kinds
 from nml import plugins
 from nml.artifacts import read_json, sha256_file
 from nml.corpora.catalogue import open_corpus
@@ -22,6 +24,7 @@ from nml.noise import inject
 from nml.noise.inject import inject_noise
 from tests.conftest import overlay_of
 
+ROOT = Path(__file__).parents[2]
 SHARDS = ["tiny-train-00.tar", "tiny-train-01.tar.gz", "tiny-train-02.tar", "tiny-train-03.tar.gz"]
 
 
@@ -155,6 +158,30 @@ def test_noise_inside_groups_keeps_to_them(index: Path, tmp_path: Path) -> None:
     assert (manifest["changed"], manifest["percent_of"]) == (6, "corpus")
     of_group = inject_noise(index, Noise("asymmetric", 25), 0, tmp_path / "group", groups, percent_of="group")
     assert (of_group["changed"], of_group["percent_of"]) == (4, "group")
+
+
+@pytest.fixture
+def documented_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put the kind that docs/noise.md shows into a folder of kinds."""
+    folder = tmp_path / "nml" / plugins.NOISE_KINDS
+    folder.mkdir(parents=True)
+    text = (ROOT / "docs/noise.md").read_text(encoding="utf-8")
+    (folder / "first_of_group.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], encoding="utf-8")
+    monkeypatch.setattr(plugins.noise, "PACKAGE", tmp_path / "nml")
+    monkeypatch.setattr(nml.noise.kinds, "__path__", [str(folder)])
+    plugins.noise_kinds.cache_clear()
+    yield
+    plugins.noise_kinds.cache_clear()
+
+
+@pytest.mark.parametrize(("of", "changed"), [("corpus", 5), ("group", 2)])
+def test_the_example_of_the_documentation_works(
+    documented_kind: None, index: Path, tmp_path: Path, of: str, changed: int
+) -> None:
+    inject_noise(index, Noise("first-of-group", 25), 0, tmp_path / "noise", ["warm", "", "warm"], percent_of=of)
+    clean, found = rows(index), overlay(tmp_path / "noise")
+    assert {(clean[key]["label"], change["label"]) for key, change in found.items()} == {(2, 0)}
+    assert len(found) == changed
 
 
 def test_more_noise_than_the_groups_can_take_is_refused(index: Path, tmp_path: Path) -> None:

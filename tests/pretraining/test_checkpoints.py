@@ -1,10 +1,15 @@
 """Checkpoints give back what they were given, and nothing half-written."""
 
+import errno
+import resource
+
 import pytest
 import torch
 from torch import nn
 
+from nml.pretraining import checkpoints
 from nml.pretraining.checkpoints import load_tensors, restore_training_state, save_tensors, training_state
+from tests.full_disk import no_space
 
 
 def test_tensors_and_header_come_back(tmp_path):
@@ -44,3 +49,22 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         save_tensors(path, {"a": torch.ones(2)}, {"not JSON": object()})
     assert torch.equal(load_tensors(path)[0]["a"], torch.zeros(2))
     assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_an_error_of_the_system_is_raised_as_one_and_leaves_no_file(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**12, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            save_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(2**12)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "save_file", no_space)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        save_tensors(tmp_path / "x.safetensors", {}, {})
+    assert caught.value.errno == errno.ENOSPC

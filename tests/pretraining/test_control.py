@@ -7,12 +7,14 @@ from PIL import Image
 from torch import nn
 
 from nml.corpora.catalogue import Corpus, Shard
+from nml.errors import UserError
 from nml.grid import Encoder, Noise
-from nml.pretraining import architectures, control
+from nml.pretraining import architectures, checkpoints, control
 from nml.pretraining.checkpoints import load_tensors
 from nml.pretraining.control import calibrate, initialise
 from nml.pretraining.images import normalise
 from nml.pretraining.model import build_model
+from tests.full_disk import no_space
 
 
 @pytest.mark.parametrize("objective", ["supervised", "contrastive"])
@@ -24,6 +26,13 @@ def test_the_control_has_the_weights_that_training_starts_from(corpus, recipe, t
     start = build_model(made, made.architecture, len(corpus.class_names), seed=4)
     assert header["address"] == f"colours/{made.architecture}/untrained/s4"
     assert all(torch.equal(written[name], tensor) for name, tensor in start.named_parameters())
+
+
+def test_a_full_disk_is_named(corpus, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "save_file", no_space)
+    made = recipe("supervised")
+    with pytest.raises(UserError, match=f"no space is left to write to {tmp_path}"):
+        initialise(Encoder("colours", made.architecture, Noise("untrained"), 4), corpus, made, tmp_path)
 
 
 @pytest.fixture

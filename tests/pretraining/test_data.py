@@ -7,8 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from nml.artifacts import read_json, write_json
+from nml.corpora import shards as shards_module
+from nml.corpora.catalogue import Corpus, Shard
+from nml.corpora.content import images_in
 from nml.corpora.index import index_corpus
 from nml.corpora.shards import decode_caption, read_samples
 from nml.errors import UserError
@@ -18,7 +22,7 @@ from nml.noise.noisy_samples import read_noisy_samples
 from nml.pretraining import data as data_module
 from nml.pretraining.data import TrainingData
 from nml.pretraining.epoch_plan import even_batches
-from nml.pretraining.world import World
+from nml.pretraining.world import ALONE, World
 from tests.conftest import overlay_of
 
 
@@ -181,3 +185,70 @@ def test_workers_make_the_batches_in_turn_and_go_on_after_a_break(corpus, noise_
     assert len(captions) == len(set(captions)) == 60
     if first_step:
         assert [targets for _, targets in data.batches(sizes, 1, first_step=first_step)] == whole[first_step:]
+
+
+@pytest.fixture(scope="module")
+def class_folders(tmp_path_factory):
+    """Return a corpus of 12 class folders of 30 images, which have their place as colour, and a noise on it."""
+    root = tmp_path_factory.mktemp("folders")
+    for label in range(12):
+        folder = root / f"train/class{label:02d}"
+        folder.mkdir(parents=True)
+        for number in range(30):
+            Image.new("RGB", (8, 8), (label, number, 0)).save(folder / f"{label:02d}x{number:02d}.png")
+    shards = [Shard(folder.name, folder) for folder in sorted((root / "train").iterdir())]
+    corpus = Corpus("folders", {"train": shards, "validation": []}, [str(n) for n in range(12)], [], ("labels",))
+    index_corpus(corpus, root / "index")
+    inject_noise(root / "index", Noise("symmetric", 20), 0, root / "noise")
+    return corpus, root / "noise"
+
+
+@pytest.fixture
+def of_folders(class_folders, monkeypatch) -> TrainingData:
+    monkeypatch.setattr(data_module, "HELD_BYTES", 0)
+    monkeypatch.setattr(data_module, "SHUFFLE_BUFFER", 8)
+    return TrainingData(*class_folders, "label")
+
+
+def batches_of(data: TrainingData, world: World = ALONE, first_step: int = 0) -> list[list[tuple[int, int, int]]]:
+    """Return the batches of an epoch of class folders: class, number and given label of each image."""
+    return [
+        [(*image[:2, 0, 0].tolist(), label) for image, label in zip(images, labels, strict=True)]
+        for images, labels in data.batches(even_batches(data.samples, 24), 1, world, first_step)
+    ]
+
+
+def test_batches_of_class_folders_have_many_classes(of_folders):
+    batches = batches_of(of_folders)
+    assert [len(batch) for batch in batches] == [24] * 15
+    assert min(len({label for label, _, _ in batch}) for batch in batches) > 6
+
+
+def test_each_image_of_class_folders_comes_once_with_its_noise(of_folders):
+    images = [image for batch in batches_of(of_folders) for image in batch]
+    wrong = {f"{label:02d}x{number:02d}": given for label, number, given in images if given != label}
+    assert len(images) == len(set(images)) == 360
+    listed = [overlay_of(of_folders.noise_dir, shard.name) for shard in of_folders.corpus.shards["train"]]
+    assert wrong == {key: change["label"] for changes in listed for key, change in changes.items()}
+    assert len(wrong) == 72
+
+
+def test_class_folders_are_shared_by_ranks_and_go_on_after_a_break(of_folders):
+    ranks = [batches_of(of_folders, World(rank, 3)) for rank in range(3)]
+    images = [image for batches in ranks for batch in batches for image in batch]
+    assert len(images) == len(set(images)) == 360
+    assert batches_of(of_folders, World(1, 3), first_step=4) == ranks[1][4:]
+
+
+def test_a_repeated_epoch_has_images_of_all_class_folders(of_folders):
+    of_folders.repeats = 3
+    images = Counter(image for batch in batches_of(of_folders) for image in batch)
+    assert len(images) == 120 and set(images.values()) == {3}
+    assert len({label for label, _, _ in images}) == 12
+
+
+def test_each_class_folder_is_listed_once_in_an_epoch(of_folders, monkeypatch):
+    listed = []
+    monkeypatch.setattr(shards_module, "images_in", lambda folder: listed.append(folder) or images_in(folder))
+    batches_of(of_folders)
+    assert sorted(listed) == [shard.path for shard in of_folders.corpus.shards["train"]]

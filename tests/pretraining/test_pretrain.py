@@ -8,9 +8,12 @@ import pytest
 
 from nml.artifacts import sha256_file
 from nml.devices import describe_device
-from nml.pretraining import engine
+from nml.errors import UserError
+from nml.pretraining import checkpoints, engine
+from nml.pretraining.engine import train
 from nml.pretraining.pretrain import pretrain
 from nml.pretraining.run import Run
+from tests.full_disk import no_space
 
 
 def test_a_finished_run_leaves_the_encoder_and_can_write_it_again(corpus, noise_dirs, recipe, tmp_path, monkeypatch):
@@ -33,3 +36,17 @@ def test_a_finished_run_leaves_the_encoder_and_can_write_it_again(corpus, noise_
     monkeypatch.setattr(engine, "train_step", lambda *_: pytest.fail("it trained again"))
     pretrain(run, tmp_path / "encoder")
     assert {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()} == written
+
+
+def test_a_full_disk_is_named_and_leaves_the_state_to_write_the_encoder_from(run, tmp_path, monkeypatch):
+    job = run(epochs=1)
+    train(job)
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(UserError, match=f"no space is left to write to {tmp_path / 'encoder'}"),
+    ):
+        patch.setattr(checkpoints, "save_file", no_space)
+        pretrain(job, tmp_path / "encoder")
+    monkeypatch.setattr(engine, "train_step", lambda *_: pytest.fail("it trained again"))
+    pretrain(job, tmp_path / "encoder")
+    assert (tmp_path / "encoder/model.safetensors").is_file()

@@ -1,21 +1,21 @@
 """A training that stops anywhere goes on from its last good checkpoint, and ends as if it had not."""
 
-import errno
 import shutil
 from copy import deepcopy
 from dataclasses import dataclass
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from nml.errors import UserError
 from nml.pretraining import engine, resuming
-from nml.pretraining.checkpoints import save_tensors
 from nml.pretraining.engine import train
 from nml.pretraining.resuming import checkpoint_file, checkpoints, resume, save
 from nml.pretraining.state import State
 from nml.pretraining.world import World
+from tests.full_disk import no_space
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -115,17 +115,15 @@ def test_other_processes_take_the_checkpoint_that_the_first_one_chose(run):
 def test_a_full_disk_is_named_and_leaves_the_checkpoint_before(run, monkeypatch):
     job, saved = run(), []
 
-    def full_at_the_second(path, *_):
-        saved.append(path)
-        if len(saved) == 2:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return save_tensors(path, *_)
+    def full_at_the_second(*arguments, **options):
+        saved.append(arguments)
+        return no_space() if len(saved) == 2 else save_file(*arguments, **options)
 
     with (
         monkeypatch.context() as patch,
         pytest.raises(UserError, match=f"no space is left to write to {job.progress_dir}"),
     ):
-        patch.setattr(resuming, "save_tensors", full_at_the_second)
+        patch.setattr("nml.pretraining.checkpoints.save_file", full_at_the_second)
         train(job)
     assert [file.stem for file in checkpoints(job)] == ["00001-00000000"]
     assert len(train(job)[1]) == 3
