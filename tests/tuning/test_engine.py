@@ -100,7 +100,7 @@ def test_a_gpu_gets_as_many_heads_as_it_has_room_for(spec, hard, monkeypatch):
     assert counts[1] > 100
     assert counts[2] == pytest.approx(10 * counts[1], rel=0.01)
     own = registry.complete(spec.method, {})
-    head = initialise(head_of(tuning_method(spec.method), registry.load(spec.method)), 12, 4, own, [0])
+    head = initialise(head_of(tuning_method(spec.method), registry.load(spec.method)), 12, 4, [own], [0])
     trained = 4 * sum(value.numel() for value in head.values())
     assert counts[2] * trained * 5 < 10**10
 
@@ -118,7 +118,7 @@ def test_linear_probing_follows_a_plain_torch_training_loop(hard, validation):
     """
     hard = replace(hard, val_x=hard.val_x[:validation], val_y=hard.val_y[:validation])
     spec = replace(LP, seed=5, learning_rate=0.01, weight_decay=0.1, epochs=4)
-    start = initialise(HEADS["linear"], hard.train_x.shape[1], hard.num_classes, {}, [5])
+    start = initialise(HEADS["linear"], hard.train_x.shape[1], hard.num_classes, [{}], [5])
     layer = torch.nn.Linear(hard.train_x.shape[1], hard.num_classes)
     layer.load_state_dict({"weight": start["weight"][0].T, "bias": start["bias"][0, 0]})
     optimiser = torch.optim.AdamW(layer.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -212,11 +212,11 @@ def test_majority_breaks_ties_by_the_first_class(easy):
 
 def test_a_width_without_a_hidden_unit_is_refused():
     with pytest.raises(UserError, match=r"width 0\.1 leaves no hidden unit on features of 4 dimensions"):
-        initialise(HEADS["mlp"], 4, 10, {"width": 0.1, "depth": 2}, [0])
+        initialise(HEADS["mlp"], 4, 10, [{"width": 0.1, "depth": 2}], [0])
 
 
 def test_initial_weights_are_kaiming_uniform_and_biases_zero():
-    values = initialise(HEADS["mlp"], 400, 10, {"width": 0.5, "depth": 2}, [3, 4])
+    values = initialise(HEADS["mlp"], 400, 10, [{"width": 0.5, "depth": 2}] * 2, [3, 4])
     assert values["weight1"].shape == (2, 400, 200)
     assert values["weight2"].shape == (2, 200, 400)
     for name, fan_in in (("weight", 400), ("weight1", 400), ("weight2", 200)):

@@ -162,7 +162,7 @@ def test_nmtune_released_follows_a_loop_of_the_released_code(hard, depth):
     """With one view, which then is both; batch norm predicts with its running statistics."""
     spec = HeadSpec("nmtune-released", 7, 0.003, 1e-4, epochs=3, batch_size=32, parameters={"depth": depth})
     own = {"width": 4.0, "depth": depth, "scale": 1.0}
-    start = initialise(HEADS["residual-mlp"], hard.train_x.shape[1], hard.num_classes, own, [7])
+    start = initialise(HEADS["residual-mlp"], hard.train_x.shape[1], hard.num_classes, [own], [7])
     model = Released(start, depth)
     steps = spec.epochs * -(-len(hard.train_x) // spec.batch_size)
     optimiser = torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -188,7 +188,7 @@ def test_nmtune_released_follows_a_loop_of_the_released_code(hard, depth):
 def test_the_head_and_loss_of_nmtune_released_are_those_of_the_released_code():
     """In float64: values and gradients in training, the running statistics, and predictions with them."""
     own = {"width": 2.0, "depth": 3, "scale": 0.5}
-    start = {name: value.double() for name, value in initialise(HEADS["residual-mlp"], 6, 3, own, [5]).items()}
+    start = {name: value.double() for name, value in initialise(HEADS["residual-mlp"], 6, 3, [own], [5]).items()}
     model, random = Released(start, 3).double(), np.random.default_rng(0)
     features, labels = torch.from_numpy(random.normal(size=(16, 6))), torch.from_numpy(random.integers(0, 3, 16))
     expected = released_loss(features, *model(features), labels)
@@ -208,7 +208,7 @@ def test_the_head_and_loss_of_nmtune_released_are_those_of_the_released_code():
 
 
 def test_layers_of_the_residual_mlp_start_as_those_of_torch(hard):
-    values = initialise(HEADS["residual-mlp"], 400, 10, {"width": 0.5, "depth": 3, "scale": 0.5}, [3])
+    values = initialise(HEADS["residual-mlp"], 400, 10, [{"width": 0.5, "depth": 3, "scale": 0.5}], [3])
     for layer, (fan_in, fan_out) in enumerate(pairwise([400, 200, 200, 400]), start=1):
         weight, theirs = values[f"weight{layer}"], nn.Linear(fan_in, fan_out).weight
         assert weight.shape == (1, fan_in, fan_out)
