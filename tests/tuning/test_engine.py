@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nml.errors import UserError
 from nml.plugins import tuning_method
-from nml.tuning import engine, registry, training
+from nml.tuning import data, engine, registry, training
 from nml.tuning.engine import fit
 from nml.tuning.heads import BATCH_ORDER, HEADS, generator, head_of, initialise
 from nml.tuning.losses import cross_entropy
@@ -35,7 +35,7 @@ def logits_of(heads, index: int, features: np.ndarray) -> torch.Tensor:
     row = stack.rows[stack.members.index(index)]
     with torch.no_grad():
         single = {name: value[row : row + 1] for name, value in stack.parameters.items()}
-        return stack.scores(single, torch.from_numpy(features))[0]
+        return stack.scores(single, torch.from_numpy(features).to(heads.device))[0].cpu()
 
 
 def test_every_head_gets_what_it_gets_alone(hard):
@@ -402,3 +402,24 @@ def test_a_candidate_of_a_search_may_diverge(easy):
     alone = fit(*easy.training, specs[:1])
     assert np.isnan(heads.validation_accuracies).tolist() == [False, True]
     torch.testing.assert_close(logits_of(heads, 0, easy.test_x), logits_of(alone, 0, easy.test_x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("home", ["cuda", "cpu"])
+def test_a_gpu_gives_the_heads_that_a_processor_gives(hard, monkeypatch, home):
+    """With the features on the device, and on the host, where they stay if they do not fit."""
+    specs = [replace(spec, seed=seed) for spec in EVERY_METHOD for seed in (1, 2)]
+    # Of several epochs, rounding errors may make another one the best.
+    specs = [replace(spec, epochs=1) if spec.epochs else spec for spec in specs]
+    expected = fit(*hard.training, specs)
+    if home == "cpu":
+        monkeypatch.setattr(data, "room", lambda device: 0)
+    assert data.Rows(hard.train_x, torch.device("cuda")).home.device.type == home
+    found = fit(*hard.training, specs, device="cuda")
+    for index, spec in enumerate(specs):
+        if spec.epochs:
+            torch.testing.assert_close(
+                logits_of(found, index, hard.test_x), logits_of(expected, index, hard.test_x), rtol=0.02, atol=0.02
+            )
+    assert (found.predict(hard.test_x) == expected.predict(hard.test_x)).mean(axis=1).min() >= 0.95

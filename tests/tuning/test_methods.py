@@ -24,7 +24,7 @@ from nml.tuning.heads import BATCH_ORDER, HEADS, generator, initialise
 from nml.tuning.methods import nmtune_released
 from nml.tuning.specs import HeadSpec
 
-TASKS = ["clipart", "emoji-animals", "emoji-food", "icon-fill", "scripts"]
+TASKS = ["emoji-categories", "font-style", "icon-fill", "letters", "scripts"]
 ADDRESS = "emoji/resnet-mini/untrained/s0"
 
 
@@ -42,11 +42,12 @@ def test_logistic_regression_is_as_accurate_as_scikit_learn_on_real_features(enc
     features = extract_features(encoder, open_task(name))
     train, val, test = features.train, features.validation, features.tests["test"]
     heads = fit(train.features, train.labels, val.features, val.labels, features.num_classes, [HeadSpec("logreg", 0)])
-    reference = LogisticRegression(C=1.0, max_iter=20_000, tol=1e-7)
+    reference = LogisticRegression(C=1.0, max_iter=20_000, tol=1e-6)
     reference.fit(train.features.astype(np.float64), train.labels)
     ours = (heads.predict(test.features)[0] == test.labels).mean()
-    # In the smallest test set one sample weighs more than that, and one can lie at the border of two classes.
-    assert abs(ours - reference.score(test.features, test.labels)) <= max(0.002, 1.01 / len(test.labels))
+    # Fewer samples could not tell a difference as small.
+    assert len(test.labels) > 500
+    assert abs(ours - reference.score(test.features, test.labels)) <= 0.002
 
 
 def test_logistic_regression_reaches_the_minimum(hard):
