@@ -143,8 +143,10 @@ def test_a_compiled_encoder_is_tuned_as_the_plain_one(run, tmp_path, monkeypatch
 @pytest.mark.parametrize("method", ["ft-nmtune", "lora-nmtune"])
 def test_a_gpu_tunes_an_encoder_as_a_processor_does(run, method):
     """With what large encoders need there: bfloat16, compiled, a batch in parts."""
-    on_gpu = tune(run(method, device="cuda", precision="bf16", compile=True, micro_batch_size=4), seed=1)
-    expected = tune(run(method, micro_batch_size=4), seed=1)
-    assert [row["loss"] for row in on_gpu.log] == pytest.approx([row["loss"] for row in expected.log], rel=0.1)
+    # Little steps, and no norms over four images: rounding errors grow with both.
+    how = {"learning_rate": 0.001, "micro_batch_size": 4, "batch_norm": "frozen"}
+    on_gpu = tune(run(method, device="cuda", precision="bf16", compile=True, **how), seed=1)
+    expected = tune(run(method, **how), seed=1)
+    assert [row["loss"] for row in on_gpu.log] == pytest.approx([row["loss"] for row in expected.log], rel=0.05)
     assert on_gpu.trainable_parameters == expected.trainable_parameters
     assert on_gpu.tests["far"].features.dtype == np.float32
