@@ -51,6 +51,20 @@ def task_images(wildcards):
     return images_of(task_of(wildcards).name)
 
 
+def features_to_hold(wildcards):
+    """Return the images of a task, and a fifth of them for each further view that a method draws from.
+
+    One view of an image is 8 of the 40 KB that a job takes for it: 2,048 dimensions.
+    """
+    return task_images(wildcards) * (1 + (most_views() - 1) / 5)
+
+
+@cache
+def most_views():
+    """Return how many views of a training image the features hold."""
+    return max((head_method(name)["views"] for name in HEAD_METHODS), default=1)
+
+
 def tuned_images(wildcards):
     """Return how many images the tuning of an encoder sees, each once an epoch and seed."""
     method = lookup(CONFIG.methods, wildcards.method, "method in the configuration")

@@ -1,5 +1,5 @@
-# One job does all of an (encoder, task): the features are made or read once, and the heads of every method and seed
-# train together. Starting Python for each of them would take longer than the work. Cells that nothing changed for are
+# One job does all of an (encoder, task): the features are made or read once, and the heads of a cell train
+# together. Starting Python for each of them would take longer than the work. Cells that nothing changed for are
 # not made anew, but put back from results/kept: nml/evaluation/kept.py says how.
 rule tune:
     input:
@@ -26,7 +26,7 @@ rule tune:
         code=tune_code,
         method_code=json.dumps({name: code_of(*method_files([name])) for name in HEAD_METHODS}),
     resources:
-        mem_mb=asks("tune", "mem_mb", task_images),
+        mem_mb=asks("tune", "mem_mb", features_to_hold),
         runtime=asks("tune", "runtime", task_images),
         gpu=1,
         # Heads are small: four of these jobs share a device.

@@ -45,7 +45,8 @@ class LoadedEncoder:
     def width(self) -> int:
         """Number of features, found by passing one image through the model."""
         device = next(self.module.parameters()).device
-        with torch.inference_mode():
+        # Not in inference mode: what a module keeps of that could not be trained with.
+        with torch.no_grad():
             return self.features(self.transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8, device=device))).shape[1]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nml.devices import peak_memory
+from nml.errors import UserError
 from nml.evaluation.cells import Columns, joined, prediction_columns, score
 from nml.evaluation.spectrum import fast_shape, mean_shapes
 from nml.features.store import Split, TaskFeatures
@@ -18,7 +19,7 @@ from nml.plugins import COMMON_PARAMETERS, tuning_method
 from nml.tasks.fractions import fraction_indices
 from nml.tuning import registry
 from nml.tuning.data import ALL
-from nml.tuning.engine import FittedHeads, fit, refuse_divergence
+from nml.tuning.engine import FittedHeads, divergence, fit
 from nml.tuning.specs import HeadSpec
 
 logger = logging.getLogger("nml")
@@ -31,6 +32,14 @@ class MethodResult:
     cells: Columns
     predictions: Columns
     metadata: dict[str, Any]
+
+
+class Diverged(UserError):
+    """Training diverged; `results` are those of the methods that did not."""
+
+    def __init__(self, message: str, results: dict[str, MethodResult]) -> None:
+        super().__init__(message)
+        self.results = results
 
 
 def evaluate(
@@ -64,12 +73,14 @@ def evaluate(
     Raises
     ------
     UserError
-        If a method or hyper-parameter is unknown or out of range, the features are damaged, or training diverges (of a
-        search, with every candidate).
+        If a method or hyper-parameter is unknown or out of range, or the features are damaged.
+    Diverged
+        If a method's training diverges, of a search with every candidate; after the results of the others are made.
     """
     train, validation = features.train, features.validation
-    entries = {name: _Entry(name, values) for name, values in methods.items()}
-    _say_if_views_are_equal(entries.values(), features)
+    views = 1 if features.views is None else len(features.views)
+    entries = {name: _Entry(name, values, views) for name, values in methods.items()}
+    _say_if_views_are_equal(entries.values())
     groups = {
         (name, fraction): entry.specs(fraction, seeds) for name, entry in entries.items() for fraction in fractions
     }
@@ -86,13 +97,14 @@ def evaluate(
         may_diverge=True,
     )
     choices = _choose(heads, groups, len(seeds))
-    order = [head for choice in choices.values() for head in choice.heads]
+    sound = [name for name in entries if not any(choices[name, fraction].is_lost for fraction in fractions)]
+    order = [head for name in sound for fraction in fractions for head in choices[name, fraction].heads]
     predicted = {
         name: heads.predict(split.features, order, features.allowed.get(name)) for name, split in features.tests.items()
     }
     as_they_are = cache(lambda: [{name: fast_shape(split.features) for name, split in features.tests.items()}])
     results = {}
-    for name in entries:
+    for name in sound:
         cell = {**identity, "task": features.task, "method": name}
         own = {fraction: choices[name, fraction] for fraction in fractions}
         columns = joined(
@@ -109,6 +121,10 @@ def evaluate(
         cells = score(columns, features.num_classes, cell, features.groups)
         spectra = {part: _spectra(heads, choice.heads, features.tests, as_they_are) for part, choice in own.items()}
         results[name] = MethodResult(cells, columns, _metadata(heads, entries[name], own, list(seeds), spectra))
+    if lost := [name for name in entries if name not in sound]:
+        problem = divergence(heads, [head for one in choices.values() if one.is_lost for head in one.among])
+        keys = ", ".join(f"methods.{name}.learning_rate" for name in lost)
+        raise Diverged(f"{_address(identity)} on {features.task}: {problem} ({keys})", results)
     return results
 
 
@@ -132,9 +148,8 @@ def _spectra(
     )
 
 
-def _say_if_views_are_equal(entries: "Iterable[_Entry]", features: TaskFeatures) -> None:
-    wanting = [entry for entry in entries if tuning_method(entry.method).views > 1]
-    methods = sorted({entry.method for entry in wanting if features.views is None or entry.views == 1})
+def _say_if_views_are_equal(entries: "Iterable[_Entry]") -> None:
+    methods = sorted({one.method for one in entries if one.views == 1 and tuning_method(one.method).views > 1})
     if methods:
         names = ", ".join(methods)
         logger.info("%s: its two views of an image are the same features; `views: 2` or more makes them differ", names)
@@ -146,12 +161,15 @@ def _address(identity: Mapping[str, Any]) -> str:
 
 
 class _Entry:
-    """One entry of the methods: the method that it is a variant of, and the candidates of its hyper-parameters."""
+    """One entry of the methods: the method that it is a variant of, and the candidates of its hyper-parameters.
 
-    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
-        self.name, self.views = name, values.get("views")
-        self.method = values.get("method") or name
+    `views` is how many views of a sample it draws from, of those that the features hold.
+    """
+
+    def __init__(self, name: str, values: Mapping[str, Any], views: int) -> None:
+        self.name, self.method = name, values.get("method") or name
         trained = tuning_method(self.method).trained
+        self.views = min(views, values.get("views") or views) if trained else 1
         common = {key: values[key] for key in COMMON_PARAMETERS if trained and key in values}
         own = {key: value for key, value in values.items() if key not in (*COMMON_PARAMETERS, "method", "views")}
         given = common | own
@@ -176,26 +194,30 @@ class _Entry:
 class _Choice:
     """The chosen heads, one a seed, among all candidates' heads, and the mean validation accuracy of every candidate.
 
-    It is NaN where a seed diverged.
+    It is NaN where a seed diverged; the choice is lost where one of every candidate did.
     """
 
     heads: list[int]
     among: list[int]
     accuracies: list[float]
 
+    @property
+    def is_lost(self) -> bool:
+        return bool(np.isnan(self.accuracies).all())
+
 
 def _choose(
     heads: FittedHeads, groups: Mapping[tuple[str, int], Sequence[HeadSpec]], seeds: int
 ) -> dict[tuple[str, int], _Choice]:
-    """Return the best candidate of each method and fraction; raise `UserError` where all of them diverged."""
+    """Return the best candidate of each method and fraction, the first of equals."""
     choices, start = {}, 0
     for key, specs in groups.items():
         members = np.arange(start, start + len(specs)).reshape(-1, seeds)
-        accuracies = heads.validation_accuracies[members].mean(axis=1)
-        best = 0 if np.isnan(accuracies).all() else int(np.nanargmax(accuracies))
-        chosen = members[best].tolist()
-        refuse_divergence(heads, chosen)
-        choices[key] = _Choice(chosen, members.ravel().tolist(), accuracies.tolist())
+        correct = heads.correct[members]
+        # Whole numbers: means of equal sums may differ by a rounding error.
+        right = np.where((correct < 0).any(axis=1), -1, correct.sum(axis=1))
+        accuracies = np.where(right < 0, np.nan, right / (seeds * heads.validation_samples))
+        choices[key] = _Choice(members[right.argmax()].tolist(), members.ravel().tolist(), accuracies.tolist())
         start += len(specs)
     return choices
 
@@ -215,6 +237,7 @@ def _metadata(
     fitted = [head for choice in choices.values() for head in choice.among]
     return {
         "method": entry.method,
+        "views": entry.views,
         **parts[str(max(choices))],
         **({"fractions": parts} if len(parts) > 1 else {}),
         "wall_seconds": float(np.sum(heads.seconds[fitted])),

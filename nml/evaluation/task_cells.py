@@ -10,7 +10,7 @@ from nml.artifacts import write_json, write_parquet
 from nml.costs import Try
 from nml.devices import choose_device
 from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA, SPECTRUM_SCHEMA, spectrum_rows
-from nml.evaluation.evaluate import evaluate
+from nml.evaluation.evaluate import Diverged, evaluate
 from nml.evaluation.kept import keep, restore
 from nml.features.cache import cached_features, features_key
 from nml.features.noisy import with_label_noise
@@ -74,7 +74,8 @@ def make_cells(wanted: TaskCells, cells: Mapping[str, Path], spectrum: Path, cos
     Raises
     ------
     UserError
-        What `nml.evaluation.evaluate.evaluate` and `nml.features.cache.cached_features` raise.
+        What `nml.evaluation.evaluate.evaluate` and `nml.features.cache.cached_features` raise. Where a method
+        diverges, the cells of the others are written and kept first.
     """
     key = features_key(str(wanted.encoder), wanted.task.name, wanted.described, wanted.features_code)
     of_spectrum, of_cells = spectrum_made_from(wanted, key), cells_made_from(wanted, key)
@@ -124,12 +125,16 @@ def _train(
     record: Mapping[str, Any],
     missing: Mapping[str, tuple[Path, Mapping[str, Any]]],
 ) -> None:
-    """Train the heads of missing cells, given with what they are made from, and write and keep them."""
+    """Train the heads of missing cells, given with what they are made from; write and keep the cells that are sound."""
     encoder, methods = wanted.encoder, {name: wanted.methods[name] for name in missing}
     # Without any noise: a task's heads start alike at every noise ratio, so their differences come from the noise.
     start = (encoder.recipe, f"s{encoder.seed}", wanted.task.name)
     seeds = {seed: derive_seed(*start, seed) for seed in range(wanted.seeds)}
-    results = evaluate(features, methods, seeds, encoder.identity(), str(choose_device()), wanted.fractions)
+    lost = None
+    try:
+        results = evaluate(features, methods, seeds, encoder.identity(), str(choose_device()), wanted.fractions)
+    except Diverged as error:
+        lost, results = error, error.results
     # Asked to stop in here, the job would throw trained heads away.
     with undisturbed():
         for name, result in results.items():
@@ -138,6 +143,8 @@ def _train(
             write_parquet(files[1], result.predictions, PREDICTIONS_SCHEMA)
             write_json(files[2], result.metadata | {"split_variant": features.variant} | record)
             keep(files, missing[name][1])
+    if lost:
+        raise lost
 
 
 def _files(cell: Path) -> list[Path]:

@@ -59,14 +59,19 @@ def cached_features(
     with locked(folder):
         if _serves(stored_key(folder), key):
             logger.info("features of %s under %s are in the cache", task_name, address)
-            return _first_views(load_features(folder), views)
-        from nml.features.extract import extract_features
+        else:
+            _extract(address, task_name, folder, key, root)
+        # Mapped from the disk, new ones too: the memory of all views is free again.
+        return _first_views(load_features(folder), views)
 
-        parts, task = Parts(folder / "parts", key), open_task(task_name)
-        found = extract_features(encoders.load(address, root), task, views, key.get("smallest_area", 1.0), parts)
-        save_features(found, key, folder)
-        parts.remove()
-        return found
+
+def _extract(address: str, task_name: str, folder: Path, key: dict[str, Any], root: Path) -> None:
+    from nml.features.extract import extract_features
+
+    parts, task = Parts(folder / "parts", key), open_task(task_name)
+    how = key.get("views", 1), key.get("smallest_area", 1.0)
+    save_features(extract_features(encoders.load(address, root), task, *how, parts), key, folder)
+    parts.remove()
 
 
 def _first_views(found: TaskFeatures, views: int) -> TaskFeatures:

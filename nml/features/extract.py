@@ -22,8 +22,8 @@ def extract_features(
 ) -> TaskFeatures:
     """Return the features of every split of a task in the order of its shards, without augmentation.
 
-    Of the training images there are also the features of `views` - 1 views, crops of at least `smallest_area`. With
-    `parts`, an extraction that is killed or asked to stop is gone on with by the next one.
+    Of the training images there are also the features of `views` - 1 views, crops of at least `smallest_area` where
+    their ratio allows it. With `parts`, an extraction that is killed or asked to stop is gone on with by the next one.
 
     Raises
     ------

@@ -57,8 +57,7 @@ def save_features(found: TaskFeatures, key: dict[str, Any], folder: Path) -> Non
         columns["label"] += split.labels.tolist()
     write_parquet(folder / "samples.parquet", columns)
     meta = {"task": found.task, "num_classes": found.num_classes, "groups": found.groups, "key": key}
-    meta |= {"allowed": found.allowed, "variant": found.variant}
-    write_json(folder / "meta.json", meta | {"dim": found.train.features.shape[1]})
+    write_json(folder / "meta.json", meta | {"allowed": found.allowed, "variant": found.variant})
 
 
 def stored_key(folder: Path) -> dict[str, Any] | None:

@@ -85,8 +85,8 @@ TABLE_CAPTIONS = {
     "pretraining": "Pre-training: the noise asked for (in the address) and realised, and accuracy on clean "
     "validation data; no interval.",
     "run_times": "Run time of tuning: wall time while the heads of a cell trained, on the device that ran them, from "
-    "the metadata beside the cells. Heads of one job train together, so a method's time depends on what else was in "
-    "the job. No interval.",
+    "the metadata beside the cells. The seeds of a cell, and all candidates of its search, count together. No "
+    "interval.",
     "cost": "What the jobs cost that led to the present outputs, tries that failed or were asked to stop included, by "
     "the records beside their logs, else by Snakemake's benchmarks; killed tries are not known. Memory is of the "
     "largest process, GPU memory of one device; energy is of the GPUs alone, where the driver tells it. No interval.",

@@ -1,15 +1,15 @@
 """All heads of one (encoder, task) on its cached features: fitted in one vectorised pass, selected on validation data.
 
-Heads are stacked that share method, fraction of the data, epochs, batch size and those hyper-parameters of the method
-that its loss cannot take per head; their seeds, learning rates, weight decays and the others may differ. A head depends
-on its own seed alone: initial values and batch orders are the same in every stack, so that it gets what it would get if
-trained alone, up to rounding.
+Heads are stacked that share cell, method, fraction of the data, views, epochs, batch size and those hyper-parameters of
+the method that its loss cannot take per head; their seeds, learning rates, weight decays and the others may differ. A
+head depends on its own values alone: initial values and batch orders are the same in every stack, so that it gets what
+it would get if trained alone, up to rounding.
 
 Test labels are no argument of anything here.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -93,8 +93,9 @@ class FittedHeads:
     specs : list of HeadSpec
     epochs : int64 [H]
         The epoch whose parameters were kept, from 1; 0 for methods that are not trained.
-    validation_accuracies : float64 [H]
-        Accuracy of the kept parameters on the validation split, a fraction; NaN for heads that diverged.
+    correct : int64 [H]
+        The validation samples that the kept parameters predict right; -1 for heads that diverged.
+    validation_samples : int
     seconds : float64 [H]
         The head's share of the wall time of the stack that it was fitted in, so that they sum to that of all.
     stacks : list of Stack
@@ -106,11 +107,17 @@ class FittedHeads:
 
     specs: list[HeadSpec]
     epochs: np.ndarray
-    validation_accuracies: np.ndarray
+    correct: np.ndarray
+    validation_samples: int
     seconds: np.ndarray
     stacks: list[Stack]
     dimensions: int
     device: torch.device
+
+    @property
+    def validation_accuracies(self) -> np.ndarray:
+        """The accuracies on the validation split, float64 [H], fractions; NaN for heads that diverged."""
+        return np.where(self.correct < 0, np.nan, self.correct / self.validation_samples)
 
     def predict(
         self, features: np.ndarray, heads: Sequence[int] | None = None, allowed: Sequence[int] | None = None
@@ -203,8 +210,8 @@ def fit(
     with _denormals_as_zero():
         fitted = [_fit_stack(members, [specs[index] for index in members], data, progress) for members in stacks]
     heads = _join(list(specs), fitted, data)
-    if not may_diverge:
-        refuse_divergence(heads, range(len(specs)))
+    if not may_diverge and (problem := divergence(heads, range(len(specs)))):
+        raise UserError(problem)
     return heads
 
 
@@ -215,14 +222,16 @@ def _pieces(members: list[int], specs: Sequence[HeadSpec], data: Data) -> list[l
     return [members[start : start + size] for start in range(0, len(members), min(size, len(members)))]
 
 
-def refuse_divergence(heads: FittedHeads, among: Sequence[int]) -> None:
-    """Raise `UserError` with the learning rates if any of these heads diverged."""
-    lost = [heads.specs[index] for index in among if np.isnan(heads.validation_accuracies[index])]
-    if lost:
-        rates = ", ".join(str(rate) for rate in sorted({spec.learning_rate for spec in lost}))
-        raise UserError(
-            f"method '{lost[0].method}' diverged at learning rate {rates}; lower it or rescale the features"
-        )
+def divergence(heads: FittedHeads, among: Iterable[int]) -> str:
+    """Say which of these heads diverged, by their cells, at which learning rates; nothing if none did."""
+    lost: dict[str, set[float]] = {}
+    for spec in (heads.specs[index] for index in among if heads.correct[index] < 0):
+        lost.setdefault(spec.cell or spec.method, set()).add(spec.learning_rate)
+    said = [
+        f"method '{name}' diverged at learning rate {', '.join(map(str, sorted(rates)))}"
+        for name, rates in lost.items()
+    ]
+    return f"{'; '.join(said)}; lower it or rescale the features" if said else ""
 
 
 @contextmanager
@@ -244,28 +253,27 @@ def rows_at_once(heads: int, parameters: Parameters, dimensions: int) -> int:
 
 @dataclass(frozen=True)
 class _FittedStack:
-    """A stack, the epochs [H] and validation accuracies [H] of its members, and the wall time of all."""
+    """A stack, the epochs [H] and right validation predictions [H] of its members, and the wall time of all."""
 
     stack: Stack
     epochs: np.ndarray
-    validation_accuracies: np.ndarray
+    correct: np.ndarray
     seconds: float
 
 
 def _fit_stack(members: list[int], specs: Sequence[HeadSpec], data: Data, progress: Progress) -> _FittedStack:
     started = time.perf_counter()
     fit_members = _train if tuning_method(specs[0].method).trained else _solve
-    stack, epochs, accuracies = fit_members(members, specs, data, progress)
-    return _FittedStack(stack, epochs, accuracies, time.perf_counter() - started)
+    stack, epochs, correct = fit_members(members, specs, data, progress)
+    return _FittedStack(stack, epochs, correct, time.perf_counter() - started)
 
 
 def _train(
     members: list[int], specs: Sequence[HeadSpec], data: Data, progress: Progress
 ) -> tuple[Stack, np.ndarray, np.ndarray]:
     trained = train(specs, data, progress, lambda scores, parameters: _correct(scores, parameters, data))
-    epochs, correct = trained.epochs.cpu().numpy(), trained.correct.cpu().numpy()
     stack = Stack(members, trained.scores, trained.parameters, list(range(len(specs))), trained.transformed)
-    return stack, epochs, np.where(correct < 0, np.nan, correct / len(data.val_y))
+    return stack, trained.epochs.cpu().numpy(), trained.correct.cpu().numpy()
 
 
 def _solve(
@@ -277,7 +285,7 @@ def _solve(
     scores, parameters = registry.load(specs[0].method).fit(data.training_set(specs[0].fraction), distinct)
     rows = [distinct.index(one) for one in candidates]
     correct = _correct(scores, parameters, data).cpu().numpy()
-    return Stack(members, scores, parameters, rows), np.zeros(len(specs), np.int64), correct[rows] / len(data.val_y)
+    return Stack(members, scores, parameters, rows), np.zeros(len(specs), np.int64), correct[rows]
 
 
 @torch.no_grad()
@@ -294,7 +302,8 @@ def _join(specs: list[HeadSpec], fitted: list[_FittedStack], data: Data) -> Fitt
     return FittedHeads(
         specs,
         np.concatenate([one.epochs for one in fitted])[order],
-        np.concatenate([one.validation_accuracies for one in fitted])[order],
+        np.concatenate([one.correct for one in fitted])[order],
+        len(data.val_y),
         np.concatenate(seconds)[order],
         [one.stack for one in fitted],
         data.train.dimensions,

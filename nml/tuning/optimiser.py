@@ -89,7 +89,8 @@ class FusedAdamW:
         for run, rate, decay, (parameters, means, squares) in self.runs:
             torch._fused_adamw_(
                 parameters,
-                [gradient[run] for gradient in gradients],
+                # The kernel takes the memory of a gradient as it lies, whatever its strides.
+                [gradient[run].contiguous() for gradient in gradients],
                 means,
                 squares,
                 [],

@@ -60,7 +60,7 @@ def heads_at_once(spec: HeadSpec, data: Data) -> int:
     """Return how many heads like this one to stack."""
     declared, own = tuning_method(spec.method), registry.complete(spec.method, spec.parameters)
     head = head_of(declared, registry.load(spec.method))
-    one = initialise(head, data.train.dimensions, data.num_classes, own, [spec.seed])
+    one = initialise(head, data.train.dimensions, data.num_classes, [own], [spec.seed])
     if data.device.type == "cpu":
         return max(1, NUMBERS_AT_ONCE // max(value.numel() for value in one.values()))
     rows = declared.views * min(spec.batch_size, len(data.train_y))
@@ -139,7 +139,7 @@ def _run(specs: Sequence[HeadSpec], data: Data) -> _Run:
     head, samples = head_of(declared, method), data.training_set(first.fraction, first.views)
     completed = [registry.complete(spec.method, spec.parameters) for spec in specs]
     seeds = [spec.seed for spec in specs]
-    values = initialise(head, data.train.dimensions, data.num_classes, completed[0], seeds)
+    values = initialise(head, data.train.dimensions, data.num_classes, completed, seeds)
     parameters = {name: value.to(data.device) for name, value in values.items()}
     trained = [value.requires_grad_() for name, value in parameters.items() if not name.startswith(STATISTICS)]
     per_head = {key: trained[0].new_tensor([own[key] for own in completed]) for key in declared.per_head}

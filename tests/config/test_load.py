@@ -338,6 +338,13 @@ def test_every_configuration_that_is_shipped_is_right(path: Path) -> None:
     load_config(path)
 
 
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
+def test_a_loss_that_compares_two_views_has_two_in_every_configuration_that_is_shipped(path: Path) -> None:
+    config = load_config(path)
+    for name, entry in config.methods.items():
+        assert (entry.views or config.views) >= plugins.tuning_method(entry.method or name).views
+
+
 def test_configurations_are_shipped() -> None:
     assert {path.name for path in CONFIGURATIONS} >= {"config.yaml", "smoke.yaml"}
 

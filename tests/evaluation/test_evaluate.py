@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 
 from nml.artifacts import sha256_file, write_parquet
 from nml.errors import UserError
 from nml.evaluation import evaluate as evaluate_module
 from nml.evaluation import singular_value_entropy
 from nml.evaluation.cells import CELL_SCHEMA, PREDICTIONS_SCHEMA
-from nml.evaluation.evaluate import evaluate
+from nml.evaluation.evaluate import Diverged, evaluate
 from nml.features.store import Split
 from nml.tasks.fractions import fraction_indices
+from nml.tuning.engine import FittedHeads
 from nml.tuning.specs import HeadSpec, stacks_of
 
 METHODS = {
@@ -197,6 +199,19 @@ def test_a_search_leaves_candidates_out_that_diverge(features, identity):
         evaluate(features, {"nmtune": values | {"learning_rate": [1e30, 1e31]}}, SEEDS, identity)
 
 
+def test_a_method_that_diverges_is_named_by_its_entry_and_leaves_the_others_their_results(features, identity):
+    values = METHODS["nmtune"] | {"method": "nmtune", "learning_rate": 1e30}
+    with pytest.raises(Diverged) as caught:
+        evaluate(features, METHODS | {"strong": values}, SEEDS, identity)
+    assert str(caught.value) == (
+        "emoji/resnet-mini/symmetric-20/s0 on shapes: method 'strong' diverged at learning rate 1e+30; lower it or "
+        "rescale the features (methods.strong.learning_rate)"
+    )
+    alone = evaluate(features, METHODS, SEEDS, identity)
+    assert caught.value.results.keys() == alone.keys()
+    assert all(caught.value.results[name].cells == alone[name].cells for name in METHODS)
+
+
 def test_every_fraction_has_its_rows_and_its_choice(features, identity):
     """A cell of several fractions holds, for each, what a task with these samples alone gives."""
     methods = SEARCH | {"majority": {}}
@@ -268,4 +283,16 @@ def test_each_method_draws_from_as_many_views_as_it_asks_for(features, identity)
         name, held = f"lp-{count}", views[:count] if count > 1 else None
         alone = evaluate(replace(features, views=held), {name: METHODS["lp"] | {"method": "lp"}}, SEEDS, identity)
         np.testing.assert_array_equal(asked[name].predictions["prediction"], alone[name].predictions["prediction"])
+        assert asked[name].metadata["views"] == alone[name].metadata["views"] == count
     assert len({tuple(result.predictions["prediction"]) for result in asked.values()}) == 3
+
+
+def test_of_candidates_with_equal_sums_of_right_predictions_the_first_is_chosen():
+    """The means of 0.3, 0.2, 0.1 and of 0.1, 0.2, 0.3 differ by a rounding error."""
+    specs = [HeadSpec("lp", seed, rate) for rate in (0.1, 0.2) for seed in range(3)]
+    correct = np.array([3, 2, 1, 1, 2, 3])
+    assert (correct[:3] / 10).mean() < (correct[3:] / 10).mean()
+    heads = FittedHeads(specs, np.ones(6), correct, 10, np.ones(6), [], 8, torch.device("cpu"))
+    choice = evaluate_module._choose(heads, {("lp", 100): specs}, seeds=3)["lp", 100]
+    assert choice.heads == [0, 1, 2]
+    assert choice.accuracies[0] == choice.accuracies[1] == pytest.approx(0.2)

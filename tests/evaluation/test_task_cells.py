@@ -11,6 +11,7 @@ import torch
 from nml.config.recipes import Recipe
 from nml.corpora.catalogue import open_corpus
 from nml.costs import Try
+from nml.errors import UserError
 from nml.evaluation import task_cells
 from nml.evaluation.task_cells import TaskCells, cells_made_from, make_cells, spectrum_made_from
 from nml.features import cache
@@ -166,3 +167,16 @@ def test_trained_heads_are_written_though_the_job_is_asked_to_stop(made, monkeyp
     assert sorted(Path("results/cells").rglob("*.meta.json")) == sorted(
         cell.with_suffix(".meta.json") for cell in CELLS.values()
     )
+
+
+def test_a_method_that_diverges_costs_the_others_nothing(made):
+    common = {"views": 1, "learning_rate": 0.1, "weight_decay": 0.0, "epochs": 1, "batch_size": 64}
+    methods = {"lp": common, "strong": common | {"method": "mlp", "learning_rate": 1e30}}
+    cells = {name: Path(f"results/cells/e/t/{name}.parquet") for name in methods}
+    wanted = replace(WANTED, methods=methods, method_code={"lp": "l", "strong": "s"})
+    with pytest.raises(UserError, match=r"digits: method 'strong' diverged .*methods\.strong\.learning_rate"):
+        make(wanted, cells)
+    delete()
+    made.clear()
+    assert make(replace(wanted, methods=methods | {"strong": common | {"method": "mlp"}}), cells) == 1
+    assert made == ["strong"]

@@ -136,6 +136,7 @@ def test_the_encoder_runs_once_until_what_features_are_made_from_changes(tmp_pat
     write_encoder(tmp_path, seed=0)
     first, again = features(), features()
     assert len(extractions) == 1
+    assert isinstance(first.train.features, np.memmap), "held in memory no longer than it takes to extract them"
     assert np.array_equal(first.train.features, again.train.features)
     features("other code")
     assert len(extractions) == 2

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nml.errors import UserError
 from nml.plugins import tuning_method
-from nml.tuning import engine, registry, training
+from nml.tuning import data, engine, registry, training
 from nml.tuning.engine import fit
 from nml.tuning.heads import BATCH_ORDER, HEADS, generator, head_of, initialise
 from nml.tuning.losses import cross_entropy
@@ -35,7 +35,7 @@ def logits_of(heads, index: int, features: np.ndarray) -> torch.Tensor:
     row = stack.rows[stack.members.index(index)]
     with torch.no_grad():
         single = {name: value[row : row + 1] for name, value in stack.parameters.items()}
-        return stack.scores(single, torch.from_numpy(features))[0]
+        return stack.scores(single, torch.from_numpy(features).to(heads.device))[0].cpu()
 
 
 def test_every_head_gets_what_it_gets_alone(hard):
@@ -100,7 +100,7 @@ def test_a_gpu_gets_as_many_heads_as_it_has_room_for(spec, hard, monkeypatch):
     assert counts[1] > 100
     assert counts[2] == pytest.approx(10 * counts[1], rel=0.01)
     own = registry.complete(spec.method, {})
-    head = initialise(head_of(tuning_method(spec.method), registry.load(spec.method)), 12, 4, own, [0])
+    head = initialise(head_of(tuning_method(spec.method), registry.load(spec.method)), 12, 4, [own], [0])
     trained = 4 * sum(value.numel() for value in head.values())
     assert counts[2] * trained * 5 < 10**10
 
@@ -118,7 +118,7 @@ def test_linear_probing_follows_a_plain_torch_training_loop(hard, validation):
     """
     hard = replace(hard, val_x=hard.val_x[:validation], val_y=hard.val_y[:validation])
     spec = replace(LP, seed=5, learning_rate=0.01, weight_decay=0.1, epochs=4)
-    start = initialise(HEADS["linear"], hard.train_x.shape[1], hard.num_classes, {}, [5])
+    start = initialise(HEADS["linear"], hard.train_x.shape[1], hard.num_classes, [{}], [5])
     layer = torch.nn.Linear(hard.train_x.shape[1], hard.num_classes)
     layer.load_state_dict({"weight": start["weight"][0].T, "bias": start["bias"][0, 0]})
     optimiser = torch.optim.AdamW(layer.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -212,11 +212,11 @@ def test_majority_breaks_ties_by_the_first_class(easy):
 
 def test_a_width_without_a_hidden_unit_is_refused():
     with pytest.raises(UserError, match=r"width 0\.1 leaves no hidden unit on features of 4 dimensions"):
-        initialise(HEADS["mlp"], 4, 10, {"width": 0.1, "depth": 2}, [0])
+        initialise(HEADS["mlp"], 4, 10, [{"width": 0.1, "depth": 2}], [0])
 
 
 def test_initial_weights_are_kaiming_uniform_and_biases_zero():
-    values = initialise(HEADS["mlp"], 400, 10, {"width": 0.5, "depth": 2}, [3, 4])
+    values = initialise(HEADS["mlp"], 400, 10, [{"width": 0.5, "depth": 2}] * 2, [3, 4])
     assert values["weight1"].shape == (2, 400, 200)
     assert values["weight2"].shape == (2, 200, 400)
     for name, fan_in in (("weight", 400), ("weight1", 400), ("weight2", 200)):
@@ -402,3 +402,24 @@ def test_a_candidate_of_a_search_may_diverge(easy):
     alone = fit(*easy.training, specs[:1])
     assert np.isnan(heads.validation_accuracies).tolist() == [False, True]
     torch.testing.assert_close(logits_of(heads, 0, easy.test_x), logits_of(alone, 0, easy.test_x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("home", ["cuda", "cpu"])
+def test_a_gpu_gives_the_heads_that_a_processor_gives(hard, monkeypatch, home):
+    """With the features on the device, and on the host, where they stay if they do not fit."""
+    specs = [replace(spec, seed=seed) for spec in EVERY_METHOD for seed in (1, 2)]
+    # Of several epochs, rounding errors may make another one the best.
+    specs = [replace(spec, epochs=1) if spec.epochs else spec for spec in specs]
+    expected = fit(*hard.training, specs)
+    if home == "cpu":
+        monkeypatch.setattr(data, "room", lambda device: 0)
+    assert data.Rows(hard.train_x, torch.device("cuda")).home.device.type == home
+    found = fit(*hard.training, specs, device="cuda")
+    for index, spec in enumerate(specs):
+        if spec.epochs:
+            torch.testing.assert_close(
+                logits_of(found, index, hard.test_x), logits_of(expected, index, hard.test_x), rtol=0.02, atol=0.02
+            )
+    assert (found.predict(hard.test_x) == expected.predict(hard.test_x)).mean(axis=1).min() >= 0.95

@@ -24,7 +24,7 @@ from nml.tuning.heads import BATCH_ORDER, HEADS, generator, initialise
 from nml.tuning.methods import nmtune_released
 from nml.tuning.specs import HeadSpec
 
-TASKS = ["clipart", "emoji-animals", "emoji-food", "icon-fill", "scripts"]
+TASKS = ["emoji-categories", "font-style", "icon-fill", "letters", "scripts"]
 ADDRESS = "emoji/resnet-mini/untrained/s0"
 
 
@@ -42,11 +42,12 @@ def test_logistic_regression_is_as_accurate_as_scikit_learn_on_real_features(enc
     features = extract_features(encoder, open_task(name))
     train, val, test = features.train, features.validation, features.tests["test"]
     heads = fit(train.features, train.labels, val.features, val.labels, features.num_classes, [HeadSpec("logreg", 0)])
-    reference = LogisticRegression(C=1.0, max_iter=20_000, tol=1e-7)
+    reference = LogisticRegression(C=1.0, max_iter=20_000, tol=1e-6)
     reference.fit(train.features.astype(np.float64), train.labels)
     ours = (heads.predict(test.features)[0] == test.labels).mean()
-    # In the smallest test set one sample weighs more than that, and one can lie at the border of two classes.
-    assert abs(ours - reference.score(test.features, test.labels)) <= max(0.002, 1.01 / len(test.labels))
+    # Fewer samples could not tell a difference as small.
+    assert len(test.labels) > 500
+    assert abs(ours - reference.score(test.features, test.labels)) <= 0.002
 
 
 def test_logistic_regression_reaches_the_minimum(hard):
@@ -162,7 +163,7 @@ def test_nmtune_released_follows_a_loop_of_the_released_code(hard, depth):
     """With one view, which then is both; batch norm predicts with its running statistics."""
     spec = HeadSpec("nmtune-released", 7, 0.003, 1e-4, epochs=3, batch_size=32, parameters={"depth": depth})
     own = {"width": 4.0, "depth": depth, "scale": 1.0}
-    start = initialise(HEADS["residual-mlp"], hard.train_x.shape[1], hard.num_classes, own, [7])
+    start = initialise(HEADS["residual-mlp"], hard.train_x.shape[1], hard.num_classes, [own], [7])
     model = Released(start, depth)
     steps = spec.epochs * -(-len(hard.train_x) // spec.batch_size)
     optimiser = torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -188,7 +189,7 @@ def test_nmtune_released_follows_a_loop_of_the_released_code(hard, depth):
 def test_the_head_and_loss_of_nmtune_released_are_those_of_the_released_code():
     """In float64: values and gradients in training, the running statistics, and predictions with them."""
     own = {"width": 2.0, "depth": 3, "scale": 0.5}
-    start = {name: value.double() for name, value in initialise(HEADS["residual-mlp"], 6, 3, own, [5]).items()}
+    start = {name: value.double() for name, value in initialise(HEADS["residual-mlp"], 6, 3, [own], [5]).items()}
     model, random = Released(start, 3).double(), np.random.default_rng(0)
     features, labels = torch.from_numpy(random.normal(size=(16, 6))), torch.from_numpy(random.integers(0, 3, 16))
     expected = released_loss(features, *model(features), labels)
@@ -208,7 +209,7 @@ def test_the_head_and_loss_of_nmtune_released_are_those_of_the_released_code():
 
 
 def test_layers_of_the_residual_mlp_start_as_those_of_torch(hard):
-    values = initialise(HEADS["residual-mlp"], 400, 10, {"width": 0.5, "depth": 3, "scale": 0.5}, [3])
+    values = initialise(HEADS["residual-mlp"], 400, 10, [{"width": 0.5, "depth": 3, "scale": 0.5}], [3])
     for layer, (fan_in, fan_out) in enumerate(pairwise([400, 200, 200, 400]), start=1):
         weight, theirs = values[f"weight{layer}"], nn.Linear(fan_in, fan_out).weight
         assert weight.shape == (1, fan_in, fan_out)

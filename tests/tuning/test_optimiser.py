@@ -46,3 +46,17 @@ def test_a_head_without_decay_is_untouched_by_its_neighbours(kind):
         stacked.step([gradient_of(together)])
         single.step([gradient_of(alone)])
     assert torch.equal(together[:1], alone)
+
+
+@BOTH
+def test_how_a_gradient_lies_in_memory_does_not_matter(kind):
+    """The gradient of a head that multiplies by its transposed weight is a transposed view."""
+    start = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
+    plain, other = start.clone(), start.clone()
+    rates = torch.tensor(RATES), torch.tensor(DECAYS)
+    stepped, transposed = kind([plain], *rates, STEPS), kind([other], *rates, STEPS)
+    for _ in range(STEPS):
+        gradient = gradient_of(plain)
+        stepped.step([gradient])
+        transposed.step([gradient.mT.contiguous().mT])
+    torch.testing.assert_close(plain, other)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nml import plugins
 from nml.codehash import code_hash
@@ -14,6 +15,8 @@ from nml.config.load import check_config, load_config
 from nml.errors import UserError
 from nml.evaluation.evaluate import evaluate
 from nml.features.store import Split, TaskFeatures
+from nml.tuning.engine import fit
+from nml.tuning.specs import HeadSpec
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,3 +82,46 @@ def test_its_code_counts(mine, tmp_path):
     assert code_hash([other]) == before
     other.with_name("changed.py").write_text(example().replace("- margin", "- 2 * margin"))
     assert code_hash([other.with_name("changed.py")]) != before
+
+
+SCALED = """
+import torch
+from nml.tuning.methods.lp import loss
+
+TRAINED = True
+HEAD = "own"
+PARAMETERS = {"scale": 1.0}
+PER_HEAD = ("scale",)
+
+def initial(dimensions, num_classes, hyperparameters, random):
+    weight = torch.from_numpy(random.normal(size=(dimensions, num_classes)).astype("float32"))
+    return {"weight": hyperparameters["scale"] * weight}
+
+def forward(parameters, features, training):
+    return features, features @ parameters["weight"]
+"""
+DEEP = 'from nml.tuning.methods.lp import loss\nTRAINED = True\nHEAD = "mlp"\nPARAMETERS = {}\nPER_HEAD = ("depth",)\n'
+
+
+def weights(path: Path, parameters: list[dict]) -> torch.Tensor:
+    """Return the weights of heads that are trained together."""
+    one, common = task(), {"learning_rate": 0.01, "epochs": 2, "batch_size": 16}
+    specs = [HeadSpec(str(path), 0, **common, parameters=own) for own in parameters]
+    arrays = one.train.features, one.train.labels, one.validation.features, one.validation.labels
+    (stack,) = fit(*arrays, one.num_classes, specs).stacks
+    return stack.parameters["weight"]
+
+
+def test_candidates_of_a_search_start_each_from_its_own_values(tmp_path):
+    path = tmp_path / "scaled.py"
+    path.write_text(SCALED)
+    candidates = [{"scale": 0.1}, {"scale": 5.0}]
+    alone = torch.cat([weights(path, [own]) for own in candidates])
+    torch.testing.assert_close(weights(path, candidates), alone)
+
+
+def test_what_changes_the_shape_of_a_head_cannot_differ_within_a_stack(tmp_path):
+    path = tmp_path / "deep.py"
+    path.write_text(DEEP)
+    with pytest.raises(UserError, match="differ in depth have tensors of different shapes"):
+        weights(path, [{"depth": 2}, {"depth": 3}])

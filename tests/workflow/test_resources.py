@@ -17,13 +17,18 @@ TRIES = range(1, 8)
 EPOCHS = 100
 
 
-@pytest.fixture(scope="module")
-def resources() -> SimpleNamespace:
-    """The functions of rules/resources.smk, which is Python."""
+def functions(**others: object) -> SimpleNamespace:
+    """Return the functions of rules/resources.smk, which is Python, with others that they need."""
     names = {"Path": Path, "cache": cache, "plugins": plugins, "EmbeddedTask": EmbeddedTask}
     names |= {"workflow": SimpleNamespace(basedir=ROOT), "corpus_entry": lambda corpus: plugins.corpora()[corpus]}
+    names |= others
     exec((ROOT / "rules/resources.smk").read_text(), names)
     return SimpleNamespace(**names)
+
+
+@pytest.fixture(scope="module")
+def resources() -> SimpleNamespace:
+    return functions()
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +65,12 @@ def test_a_training_that_ran_out_of_time_does_not_ask_for_ever_more_memory(
     first, *later = asked(rule, "mem_mb")
     assert later == [most] * len(later)
     assert first < most
+
+
+@pytest.mark.parametrize(("views", "most"), [(1, 40), (2, 48), (8, 96)])
+def test_views_of_training_images_take_memory(views: int, most: int) -> None:
+    """A view of 2,048 dimensions is 8 MB for a thousand images; the method with most views decides."""
+    methods = {"lp": {"views": 1}, "two": {"views": views}}
+    task = {"task_entry": lambda wildcards: None, "task_of": lambda wildcards: SimpleNamespace(name="cifar10")}
+    rules = functions(HEAD_METHODS=list(methods), head_method=methods.get, **task)
+    assert rules.asks("tune", "mem_mb", rules.features_to_hold)(None, 1) == 6000 + 60 * most

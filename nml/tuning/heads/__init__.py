@@ -2,8 +2,8 @@
 
 A head is a module with two functions; one file each here, or the file of a method with `HEAD = "own"`:
 
-- `initial(dimensions, num_classes, hyperparameters, random) -> dict of Tensor`: the tensors of one head, drawn from a
-  NumPy generator;
+- `initial(dimensions, num_classes, hyperparameters, random) -> dict of Tensor`: the tensors of one head, from its own
+  hyper-parameters and a NumPy generator;
 - `forward(parameters, features, training) -> (transformed, logits)`: of H stacked heads, for features [H, B, D] the
   transformed features Z [H, B, D] and the logits [H, B, C].
 
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nml.errors import UserError
 from nml.plugins import MethodSpec
 from nml.tuning.heads import linear, mlp, residual_mlp
 
@@ -43,11 +44,15 @@ def head_of(spec: MethodSpec, method: ModuleType) -> ModuleType:
 
 
 def initialise(
-    head: ModuleType, dimensions: int, num_classes: int, hyperparameters: Mapping[str, float], seeds: Sequence[int]
+    head: ModuleType,
+    dimensions: int,
+    num_classes: int,
+    hyperparameters: Sequence[Mapping[str, float]],
+    seeds: Sequence[int],
 ) -> Parameters:
     """Return the initial tensors of one head per seed, stacked, float32 on the CPU.
 
-    A head's values depend on its own seed and its shape alone, so that it starts the same in every stack.
+    A head's values depend on its own seed, hyper-parameters and shape alone, so that it starts the same in every stack.
 
     Parameters
     ----------
@@ -55,16 +60,25 @@ def initialise(
         With the functions that this package's docstring names.
     dimensions, num_classes : int
         D and C, the widths of the features and of the logits.
-    hyperparameters : mapping
-        The method's own.
+    hyperparameters : sequence of mapping
+        The method's own, one mapping a head, H of them.
     seeds : sequence of int
-        One a head, H of them.
+        One a head.
 
     Raises
     ------
     UserError
-        If the hyper-parameters leave no hidden unit.
+        If the hyper-parameters leave no hidden unit, or give the heads tensors of different shapes.
     """
-    draws = (generator(seed, INITIAL_VALUES) for seed in seeds)
-    heads = [head.initial(dimensions, num_classes, hyperparameters, random) for random in draws]
+    heads = [
+        head.initial(dimensions, num_classes, own, generator(seed, INITIAL_VALUES))
+        for own, seed in zip(hyperparameters, seeds, strict=True)
+    ]
+    shapes = [{name: value.shape for name, value in values.items()} for values in heads]
+    if any(own != shapes[0] for own in shapes):
+        differing = [key for key in hyperparameters[0] if len({own[key] for own in hyperparameters}) > 1]
+        raise UserError(
+            f"{head.__file__}: heads that differ in {', '.join(differing)} have tensors of different shapes, so they "
+            "cannot train in one stack. Take out of PER_HEAD what changes a shape."
+        )
     return {name: torch.stack([values[name] for values in heads]) for name in heads[0]}

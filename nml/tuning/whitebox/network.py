@@ -102,9 +102,7 @@ def _initial_head(run: "Tuning", encoder: LoadedEncoder, seed: int) -> dict[str,
     """Return `weight` [D, C] and `bias` [C]: those that a linear probe starts from, or that it ends with."""
     if run.parameters["initial_head"] == "linear-probe":
         return _linear_probe(run, seed)
-    with torch.no_grad():
-        width = encoder.features(blank_input(encoder)).shape[1]
-    values = initialise(linear, width, run.images.num_classes, {}, [seed])
+    values = initialise(linear, encoder.width, run.images.num_classes, [{}], [seed])
     return {"weight": values["weight"][0], "bias": values["bias"][0, 0]}
 
 

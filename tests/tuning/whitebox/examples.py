@@ -67,8 +67,8 @@ FAMILIES = {
 }
 
 
-def make_encoder(family: str) -> LoadedEncoder:
-    """Return an encoder at its initialisation, the same each time."""
+def make_encoder(family: str, device: str = "cpu") -> LoadedEncoder:
+    """Return an encoder at its initialisation, the same each time and on every device."""
     build, features = FAMILIES[family]
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -77,7 +77,8 @@ def make_encoder(family: str) -> LoadedEncoder:
         # Residual branches that begin at zero would hide what is in them.
         if name.endswith("weight") and not parameter.any():
             parameter.fill_(1)
-    return LoadedEncoder(family, module, input_transform(SQUASH, torch.device("cpu")), features(module))
+    module = module.to(device)
+    return LoadedEncoder(family, module, input_transform(SQUASH, torch.device(device)), features(module))
 
 
 def make_images(folder: Path, samples: int = 30) -> TaskImages:

@@ -10,6 +10,7 @@ import torch
 
 from nml.tuning.engine import fit
 from nml.tuning.specs import HeadSpec
+from nml.tuning.whitebox import training
 from nml.tuning.whitebox.images import Images
 from nml.tuning.whitebox.tune import tune
 from tests.tuning.whitebox.examples import assert_same, make_encoder
@@ -111,3 +112,41 @@ def test_awkward_tasks_give_finite_features_and_known_classes(run, method, case)
     for split in tuned.tests.values():
         assert np.isfinite(split.features).all()
         assert set(split.predictions) <= set(range(classes))
+
+
+def test_a_compiled_encoder_is_tuned_as_the_plain_one(run, tmp_path, monkeypatch):
+    """And is compiled for what an epoch does, not for every step."""
+    compiled, graphs, at_epochs = torch.compile, [], []
+
+    def backend(graph, inputs):
+        # All of torch.compile but the code generator, which needs a C++ compiler.
+        graphs.append(graph)
+        return graph.forward
+
+    def finish(*arguments):
+        at_epochs.append(len(graphs))
+        real(*arguments)
+
+    real = training._finish_epoch
+    monkeypatch.setattr(training, "_finish_epoch", finish)
+    plain = tune(run("ft-nmtune", epochs=4), seed=1)
+    monkeypatch.setattr(torch, "compile", lambda function: compiled(function, backend=backend))
+    assert not graphs
+    found = tune(replace(run("ft-nmtune", epochs=4, compile=True), progress_dir=tmp_path / "compiled"), seed=1)
+    np.testing.assert_allclose([row["loss"] for row in found.log], [row["loss"] for row in plain.log], rtol=1e-4)
+    np.testing.assert_allclose(found.tests["far"].features, plain.tests["far"].features, rtol=1e-3, atol=1e-3)
+    assert 0 < at_epochs[5] == at_epochs[7]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("method", ["ft-nmtune", "lora-nmtune"])
+def test_a_gpu_tunes_an_encoder_as_a_processor_does(run, method):
+    """With what large encoders need there: bfloat16, compiled, a batch in parts."""
+    # Little steps, and no norms over four images: rounding errors grow with both.
+    how = {"learning_rate": 0.001, "micro_batch_size": 4, "batch_norm": "frozen"}
+    on_gpu = tune(run(method, device="cuda", precision="bf16", compile=True, **how), seed=1)
+    expected = tune(run(method, **how), seed=1)
+    assert [row["loss"] for row in on_gpu.log] == pytest.approx([row["loss"] for row in expected.log], rel=0.05)
+    assert on_gpu.trainable_parameters == expected.trainable_parameters
+    assert on_gpu.tests["far"].features.dtype == np.float32
