@@ -10,7 +10,7 @@ from nml import plugins
 from nml.config.load import check_config
 from nml.config.references import SUPERVISION
 from nml.errors import UserError
-from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
+from nml.grid import CLEAN, RELEASED, UNTRAINED, Noise, TaskAddress, cell_path, spectrum_path
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 
 # The jobs of a large matrix are millions of small objects that live as long as Snakemake. Looking through them for
@@ -42,7 +42,8 @@ NAME = "[A-Za-z0-9][A-Za-z0-9._+@-]*"
 wildcard_constraints:
     corpus=NAME,
     recipe=NAME,
-    noise=f"(?!untrained|released){NAME}",
+    # A slash or the point of an ending follows: kinds of noise may begin with these words.
+    noise=f"(?!({UNTRAINED}|{RELEASED})[/.]){NAME}",
     seed=r"0|[1-9]\d*",
     encoder=rf"{NAME}/{NAME}/{NAME}/s(0|[1-9]\d*)",
     task=NAME,

@@ -177,6 +177,13 @@ def test_an_untrained_cell_needs_no_noise(project):
     assert project.jobs(target) == {"index_corpus": 1, "initialise_encoder": 1, "tune": 1}
 
 
+def test_a_noise_kind_may_begin_with_a_word_that_is_none(project):
+    kinds = project.path / "nml/noise/kinds"
+    shutil.copyfile(kinds / "swap.py", kinds / "released_swap.py")
+    target = "results/encoders/emoji/clip-smoke/released-swap-20/s0/model.safetensors"
+    assert project.jobs(target) == {"index_corpus": 1, "inject_noise": 1, "pretrain": 1}
+
+
 def test_label_noise_is_recorded_alike_whether_the_encoder_changes_or_not(rerun):
     edit(rerun, "presets/smoke.yaml", r"  majority: \{\}", "  majority: {}\n  lora: {learning_rate: 0.001, epochs: 1}")
     noisy = CELL.replace("handwritten-digits", "handwritten-digits+symmetric-20")
