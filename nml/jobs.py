@@ -111,16 +111,29 @@ def _hold(log: Path) -> IO[bytes]:
     path = Path(".snakemake", "nml-locks", str(log).replace("/", "+"))
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(lock):
         print(f"waiting for an earlier run of this job to end ({log})", file=sys.stderr, flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def try_lock(file: IO[bytes]) -> bool:
+    """Lock an open file, unless another process has it locked; tell whether. The kernel frees it when it is closed.
+
+    Raises
+    ------
+    UserError
+        Its file system has no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
             raise
         raise UserError(
-            f"the file system of {path.parent.absolute()} has no locks (flock: {error.strerror}), which keep two "
-            "runs of a job apart. Mount it with them (Lustre: option flock; NFS: without nolock), or run elsewhere."
+            f"the file system of {Path(file.name).parent.absolute()} has no locks (flock: {error.strerror}), which "
+            "keep two runs apart. Mount it with them (Lustre: option flock; NFS: without nolock), or run elsewhere."
         ) from error
-    return lock
+    return True
