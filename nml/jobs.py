@@ -54,7 +54,7 @@ def job(snakemake: Any) -> Iterator[Try]:
     with `nml.preemption.EXIT_CODE`. A job that outlived a killed Snakemake may still be at work on the same outputs:
     then this one waits for it to end, and does its work after it.
     """
-    cost, log = Try(), _shared_path(snakemake.log[0])
+    cost, log = Try(), shared_path(snakemake.log[0])
     try:
         with ExitStack() as stack:
             with waiting(cost):
@@ -100,10 +100,15 @@ def _on_its_devices(resources: Any, cost: Try) -> Iterator[None]:
         yield
 
 
-def _shared_path(log: str) -> Path:
-    """Return where other jobs see a log: a storage plugin has the job write it to a folder of its own, for a while."""
-    _, found, name = log.rpartition("results/logs/")
-    return Path(found + name) if log.startswith(".snakemake/storage/") else Path(log)
+def shared_path(path: str | Path) -> Path:
+    """Return where other jobs see a file below `results/`: a storage plugin gives each job a folder of its own.
+
+    That folder has nothing but what the job declares.
+    """
+    parts = Path(path).parts
+    if parts[:2] != (".snakemake", "storage"):
+        return Path(path)
+    return Path(*parts[len(parts) - 1 - parts[::-1].index("results") :])
 
 
 def _hold(log: Path) -> IO[bytes]:

@@ -85,3 +85,14 @@ def test_without_hard_links_there_are_copies(cell, monkeypatch):
     delete(cell)
     assert restore(cell, MADE_FROM)
     assert [file.read_bytes() for file in cell] == before
+
+
+def test_outputs_that_a_storage_plugin_has_for_a_job_are_kept_where_the_next_one_finds_them(cell):
+    places = [[Path(".snakemake/storage/fs/volume", file) for file in cell] for _ in range(2)]
+    for file in places[0]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("made in a pod")
+    keep(places[0], MADE_FROM)
+    delete(places[0])
+    assert restore(places[1], MADE_FROM) and restore(cell, MADE_FROM)
+    assert {file.read_text() for file in (*places[1], *cell)} == {"made in a pod"}
