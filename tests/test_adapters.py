@@ -8,9 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from snakemake.iocontainers import Namedlist
 
+from nml.config.recipes import Recipe
+
 SCRIPTS = Path(__file__).parents[1] / "workflow_scripts"
+RECIPE = Recipe(objective="supervised", architecture="resnet-mini", epochs=1, batch_size=8, learning_rate=0.1)
 # What a job has of the volume, where no file system is shared.
 STORED = ".snakemake/storage/fs/volume/results"
 
@@ -30,6 +34,19 @@ def called_by(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[tuple, dic
         return call
 
     return run
+
+
+def test_a_share_that_yaml_takes_for_text_is_a_number(called_by: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nml.corpora.catalogue.open_corpus", lambda *_: None)
+    (run,), _ = called_by(
+        "pretrain",
+        "nml.pretraining.launch.launch",
+        yaml.safe_load("max_corrupt_share: 1e-3"),
+        wildcards={"corpus": "a", "recipe": "b", "noise": "clean", "seed": "0"},
+        params={"recipe": RECIPE.model_dump_json(), "progress": "p", "code": "", "validate_on": "a"},
+        output={"model": "results/encoders/a/b/clean/s0/model.safetensors"},
+    )
+    assert run.max_corrupt_share == 0.001
 
 
 def test_tables_are_made_where_the_costs_of_the_cells_are(called_by: Callable) -> None:
