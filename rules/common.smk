@@ -49,6 +49,15 @@ wildcard_constraints:
     task=NAME,
 
 
+def lost_metadata(wildcards):
+    """Return the metadata that are missing where their cell is there; a job makes both.
+
+    So none is forgotten, and Snakemake need not look at all of them each time, which would take it seconds.
+    """
+    there = [cell.removesuffix(".parquet") for cell in CELLS if Path(cell).is_file()]
+    return [f"{cell}.meta.json" for cell in there if not Path(f"{cell}.meta.json").is_file()]
+
+
 def lookup(table, name, what):
     """Return an entry by the name in a target's path, or say which names there are."""
     if name not in table:

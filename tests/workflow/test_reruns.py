@@ -163,8 +163,9 @@ def test_a_deleted_cell_is_made_again_byte_for_byte_with_the_aggregates_alone(re
     assert rerun.cells() == before
 
 
-def test_deleted_predictions_are_made_again(rerun):
-    (rerun.path / CELL.replace(".parquet", ".predictions.parquet")).unlink()
+@pytest.mark.parametrize("end", [".predictions.parquet", ".meta.json"])
+def test_deleted_predictions_and_metadata_are_made_again(rerun, end):
+    (rerun.path / CELL.replace(".parquet", end)).unlink()
     assert rerun.jobs() == {"tune": 1, **AGGREGATES}
 
 
