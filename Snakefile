@@ -42,5 +42,6 @@ rule all:
     input:
         CELLS,
         PREDICTIONS,
+        lost_metadata,
         SPECTRA,
         "results/report/index.html",

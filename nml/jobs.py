@@ -54,7 +54,7 @@ def job(snakemake: Any) -> Iterator[Try]:
     with `nml.preemption.EXIT_CODE`. A job that outlived a killed Snakemake may still be at work on the same outputs:
     then this one waits for it to end, and does its work after it.
     """
-    cost, log = Try(), _shared_path(snakemake.log[0])
+    cost, log = Try(), shared_path(snakemake.log[0])
     try:
         with ExitStack() as stack:
             with waiting(cost):
@@ -102,10 +102,15 @@ def _on_its_devices(resources: Any, cost: Try) -> Iterator[None]:
         yield
 
 
-def _shared_path(log: str) -> Path:
-    """Return where other jobs see a log: a storage plugin has the job write it to a folder of its own, for a while."""
-    _, found, name = log.rpartition("results/logs/")
-    return Path(found + name) if log.startswith(".snakemake/storage/") else Path(log)
+def shared_path(path: str | Path) -> Path:
+    """Return where other jobs see a file below `results/`: a storage plugin gives each job a folder of its own.
+
+    That folder has nothing but what the job declares.
+    """
+    parts = Path(path).parts
+    if parts[:2] != (".snakemake", "storage"):
+        return Path(path)
+    return Path(*parts[len(parts) - 1 - parts[::-1].index("results") :])
 
 
 def _hold(log: Path) -> IO[bytes]:
@@ -113,16 +118,29 @@ def _hold(log: Path) -> IO[bytes]:
     path = Path(".snakemake", "nml-locks", str(log).replace("/", "+"))
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(lock):
         print(f"waiting for an earlier run of this job to end ({log})", file=sys.stderr, flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def try_lock(file: IO[bytes]) -> bool:
+    """Lock an open file, unless another process has it locked; tell whether. The kernel frees it when it is closed.
+
+    Raises
+    ------
+    UserError
+        Its file system has no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
             raise
         raise UserError(
-            f"the file system of {path.parent.absolute()} has no locks (flock: {error.strerror}), which keep two "
-            "runs of a job apart. Mount it with them (Lustre: option flock; NFS: without nolock), or run elsewhere."
+            f"the file system of {Path(file.name).parent.absolute()} has no locks (flock: {error.strerror}), which "
+            "keep two runs apart. Mount it with them (Lustre: option flock; NFS: without nolock), or run elsewhere."
         ) from error
-    return lock
+    return True

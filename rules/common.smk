@@ -10,7 +10,7 @@ from nml import plugins
 from nml.config.load import check_config
 from nml.config.references import SUPERVISION
 from nml.errors import UserError
-from nml.grid import CLEAN, Noise, TaskAddress, cell_path, spectrum_path
+from nml.grid import CLEAN, RELEASED, UNTRAINED, Noise, TaskAddress, cell_path, spectrum_path
 from nml.config.grid import data_sets_of, encoders_of, pictured_noises
 
 # The jobs of a large matrix are millions of small objects that live as long as Snakemake. Looking through them for
@@ -42,10 +42,20 @@ NAME = "[A-Za-z0-9][A-Za-z0-9._+@-]*"
 wildcard_constraints:
     corpus=NAME,
     recipe=NAME,
-    noise=f"(?!untrained|released){NAME}",
+    # A slash or the point of an ending follows: kinds of noise may begin with these words.
+    noise=f"(?!({UNTRAINED}|{RELEASED})[/.]){NAME}",
     seed=r"0|[1-9]\d*",
     encoder=rf"{NAME}/{NAME}/{NAME}/s(0|[1-9]\d*)",
     task=NAME,
+
+
+def lost_metadata(wildcards):
+    """Return the metadata that are missing where their cell is there; a job makes both.
+
+    So none is forgotten, and Snakemake need not look at all of them each time, which would take it seconds.
+    """
+    there = [cell.removesuffix(".parquet") for cell in CELLS if Path(cell).is_file()]
+    return [f"{cell}.meta.json" for cell in there if not Path(f"{cell}.meta.json").is_file()]
 
 
 def lookup(table, name, what):

@@ -3,6 +3,7 @@
 # the next try writes them again from the last state, in seconds.
 import atexit
 import shutil
+from contextlib import suppress
 
 KEEP_PROGRESS = ("index_corpus", "pretrain", "tune_encoder")
 
@@ -23,9 +24,11 @@ def is_there(job):
 def remove_progress_at_exit():
     """Do so however this run ends, with nothing to be done too, for which Snakemake has no hook.
 
-    Where another run has begun meanwhile, it is left to that one. Without a scheduler, Snakemake only showed something.
+    Where another run has begun meanwhile, it is left to that one; without locks, it stays. Without a scheduler,
+    Snakemake only showed something.
     """
     if not workflow.is_main_process or workflow.dryrun or workflow.touch or workflow.scheduler is None:
         return
-    if Path(FOLDER, "results/progress").is_dir() and try_workflow_lock():
-        remove_progress()
+    with suppress(UserError):
+        if Path(FOLDER, "results/progress").is_dir() and try_workflow_lock():
+            remove_progress()

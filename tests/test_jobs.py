@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from nml.errors import UserError
-from nml.jobs import job
+from nml.jobs import job, shared_path
 
 logger = logging.getLogger("nml")
 
@@ -145,3 +145,9 @@ def test_a_job_waits_for_an_earlier_run_of_itself(tmp_path, monkeypatch):
     with job(SimpleNamespace(rule="tune", log=["results/a.log"], resources={})):
         assert earlier.wait(timeout=60) == 0
     assert "waiting for an earlier run of this job to end (results/a.log)" in sys.stderr.getvalue()
+
+
+def test_files_that_a_storage_plugin_has_for_a_job_are_found_where_other_jobs_see_them():
+    for file in ("results/logs/tune/a.log", "results/cells/a/lp.parquet"):
+        assert shared_path(f".snakemake/storage/fs/mnt/results/volume/{file}") == Path(file) == shared_path(file)
+    assert shared_path("/elsewhere/results/a.log") == Path("/elsewhere/results/a.log")

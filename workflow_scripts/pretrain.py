@@ -25,7 +25,8 @@ if __name__ == "__main__":
             code=snakemake.params.code,
             validate_on=open_corpus(snakemake.params.validate_on, ["validation"]),
             # Not a parameter: a run that is done is not to be done again when more images may be corrupt.
-            max_corrupt_share=snakemake.config.get("max_corrupt_share", MAX_CORRUPT_SHARE),
+            # YAML takes 1e-3 for text; the configuration is checked, but not changed by it.
+            max_corrupt_share=float(snakemake.config.get("max_corrupt_share", MAX_CORRUPT_SHARE)),
             # Not a parameter of the rule: watching is no reason to train again.
             watch=tuple(snakemake.config.get("watch", ())),
         )

@@ -13,4 +13,6 @@ with job(snakemake):
         task_pictures=snakemake.input.tasks,
         out_file=Path(snakemake.output[0]),
         title=snakemake.params.title,
+        # Where the page finds them: without a shared file system, its own folder is another one for a while.
+        results_dir=Path(snakemake.output[0]).parents[1],
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nml.artifacts import atomic_path, read_json, sha256_file, write_json
+from nml.jobs import shared_path
 
 RESULTS, KEPT = Path("results"), Path("results/kept")
 
@@ -56,7 +57,7 @@ def _read(record: Path) -> dict[str, Any]:
 
 
 def _copy_of(file: Path) -> Path:
-    return KEPT / file.relative_to(RESULTS)
+    return KEPT / shared_path(file).relative_to(RESULTS)
 
 
 def _record_of(copy: Path) -> Path:

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+from nml.grid import CLEAN, RELEASED, UNTRAINED
 from nml.plugins.declarations import lacks, read_declarations
 from nml.plugins.files import NOISE_KINDS, PACKAGE
 
@@ -24,8 +25,9 @@ def task_noise_kinds() -> list[str]:
 
 def noise_kind_problem(name: str, literals: dict[str, Any]) -> str | None:
     """Say what is wrong with the declaration of a noise kind, or None."""
-    if any(letter.isdigit() for letter in name) or name in ("clean", "untrained"):
-        return f"a noise kind cannot be called '{name}': digits are for its percent; clean and untrained are taken"
+    taken = (CLEAN, UNTRAINED, RELEASED)
+    if any(letter.isdigit() for letter in name) or name in taken:
+        return f"a noise kind cannot be called '{name}': digits are for its percent; {', '.join(taken)} are taken"
     allowed = ("labels", "captions")
     if literals.get("CORRUPTS") not in allowed:
         return f"CORRUPTS is {literals.get('CORRUPTS')!r}; it needs a line CORRUPTS = one of {allowed}"

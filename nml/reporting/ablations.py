@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from nml.artifacts import read_json
-from nml.errors import UserError
 from nml.reporting.contrasts import against_method, comparable, estimate
 from nml.reporting.differences import holm
 from nml.reporting.labels import HEADLINE_METRIC
+from nml.reporting.metadata import metadata_of
 from nml.reporting.reading import no_rows
 from nml.reporting.sampling import Covariances
 
@@ -33,10 +32,10 @@ def method_entries(cell_files: Sequence[str | Path]) -> dict[str, Entry]:
     Raises
     ------
     UserError
-        A metadata file is there, but cannot be read.
+        A metadata file is not there, or cannot be read.
     """
-    one_of_each = {Path(file).stem: Path(file).with_suffix(".meta.json") for file in sorted(map(str, cell_files))}
-    return {name: _entry(name, path) for name, path in sorted(one_of_each.items())}
+    one_of_each = {Path(file).stem: Path(file) for file in sorted(map(str, cell_files))}
+    return {name: _entry(cell) for name, cell in sorted(one_of_each.items())}
 
 
 def ablations_table(
@@ -89,9 +88,6 @@ def _compared(
     return found.assign(**named, value=values).reset_index()
 
 
-def _entry(name: str, path: Path) -> Entry:
-    try:
-        meta = read_json(path) if path.is_file() else {}
-        return Entry(meta.get("method") or name, dict(meta.get("hyperparameters") or {}))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no metadata of a cell ({error}). Delete it and its cell, and rerun.") from error
+def _entry(cell: Path) -> Entry:
+    with metadata_of(cell) as meta:
+        return Entry(meta.get("method") or cell.stem, dict(meta.get("hyperparameters") or {}))

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nml.artifacts import read_json
 from nml.costs import JobCost, cost_of, job_costs
-from nml.errors import UserError
+from nml.reporting.metadata import metadata_of
 
 COLUMNS = ["corpus", "recipe", "method", "cells", "timed", "seconds", "hours", "gpu_hours", "peak_memory_gb"]
 COST_SUMS = {"tries": "tries", "hours": "seconds", "cpu_hours": "cpu_seconds", "gpu_hours": "gpu_seconds"}
@@ -38,7 +37,7 @@ def run_times(cell_files: Sequence[str | Path]) -> pd.DataFrame:
     Raises
     ------
     UserError
-        A metadata file is there, but cannot be read.
+        A metadata file is not there, or cannot be read.
     """
     rows = pd.DataFrame([run_facts(file) for file in map(Path, cell_files)])
     groups = rows.groupby(["corpus", "recipe", "method"])
@@ -54,10 +53,8 @@ def run_times(cell_files: Sequence[str | Path]) -> pd.DataFrame:
 
 
 def run_facts(cell: Path) -> dict[str, object]:
-    """Return what one cell took, and whose it is; raise `UserError` if its metadata is there, but cannot be read."""
-    path = cell.with_suffix(".meta.json")
-    try:
-        meta = read_json(path) if path.is_file() else {}
+    """Return what one cell took, and whose it is; raise `UserError` if its metadata cannot be read."""
+    with metadata_of(cell) as meta:
         return {
             **dict(zip(("corpus", "recipe"), cell.parts[-6:-4], strict=True)),
             "method": cell.stem,
@@ -65,8 +62,6 @@ def run_facts(cell: Path) -> dict[str, object]:
             "gpu_seconds": seconds * (_gpus(cell) or float("nan")),
             "memory": float(meta.get("process_peak_memory_bytes", float("nan"))),
         }
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no metadata of a cell ({error}). Delete it and its cell, and rerun.") from error
 
 
 def _gpus(cell: Path) -> float:

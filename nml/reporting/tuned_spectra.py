@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from nml.artifacts import read_json
-from nml.errors import UserError
 from nml.grid import Encoder
 from nml.reporting.associations import PAIRS
 from nml.reporting.averages import CONFIDENCE, NOISE
+from nml.reporting.metadata import metadata_of
 from nml.reporting.reading import no_rows
 from nml.reporting.schema import CELL_NAME
 
@@ -39,7 +38,7 @@ def tuned_spectra(cells: pd.DataFrame, cell_files: Sequence[str | Path]) -> pd.D
     Raises
     ------
     UserError
-        A metadata file is there, but cannot be read.
+        A metadata file is not there, or cannot be read.
     """
     found = [row for file in map(Path, cell_files) for row in _rows(file)]
     if not found:
@@ -90,13 +89,9 @@ def _average(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 def _rows(cell: Path) -> list[dict[str, object]]:
     """Return what the metadata beside a cell say of its spectra; raise `UserError` if they cannot be read."""
-    path = cell.with_suffix(".meta.json")
-    try:
-        spectra = (read_json(path) if path.is_file() else {}).get("spectra", {})
+    with metadata_of(cell) as meta:
         owner = {**Encoder.parse("/".join(cell.parts[-6:-2])).identity(), "task": cell.parts[-2], "method": cell.stem}
         return [
             {**owner, "test_set": test_set} | {name: float(found[name]) for name in QUANTITIES}
-            for test_set, found in spectra.items()
+            for test_set, found in meta.get("spectra", {}).items()
         ]
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(f"{path} is no metadata of a cell ({error!r}). Delete it and its cell, and rerun.") from error

@@ -32,6 +32,7 @@ def make_cell(encoder: str, task: str, method: str) -> Path:
     columns = dict(zip(("test_set", "seed", "key"), map(list, zip(*keys, strict=True)), strict=True))
     guesses = {"label": np.zeros(len(keys), int), "prediction": np.arange(len(keys)) % 2}
     write_parquet(path.with_suffix(".predictions.parquet"), columns | {"fraction": [100] * len(keys)} | guesses)
+    write_json(path.with_suffix(".meta.json"), {})
     return path
 
 
@@ -178,6 +179,14 @@ def test_one_damaged_file_costs_its_cell_alone(end: str, capsys: pytest.CaptureF
     matrix = pd.read_parquet("results/partial/tables/matrix.parquet").set_index("path")
     state, reason = matrix.loc[str(cell), ["state", "reason"]]
     assert state == "failed" and reason.startswith(f"{cell.with_suffix(end)} ") and "\n" not in reason
+
+
+def test_a_cell_without_metadata_cannot_be_used() -> None:
+    make_cell(NOISY, "handwritten-digits", "lp")
+    cell = Path(cell_path(NOISY, "handwritten-digits", "lp"))
+    assert problem_of(cell) == ""
+    cell.with_suffix(".meta.json").unlink()
+    assert problem_of(cell).startswith(f"{cell.with_suffix('.meta.json')} does not exist")
 
 
 def spoil(cell: Path, how: str) -> None:

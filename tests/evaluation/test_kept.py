@@ -110,3 +110,14 @@ def test_the_docs_say_how_to_forget_what_is_kept_of_a_task(tmp_path, monkeypatch
     restored = {task: [restore(files, MADE_FROM) for files in outputs] for task, outputs in kept.items()}
     assert restored == {"cifar10": [False] * 2, "cifar10+asymmetric-2.5": [False] * 2, "cifar100": [True] * 2}
     assert [folder.exists() for folder in features] == [False, True]
+
+
+def test_outputs_that_a_storage_plugin_has_for_a_job_are_kept_where_the_next_one_finds_them(cell):
+    places = [[Path(".snakemake/storage/fs/volume", file) for file in cell] for _ in range(2)]
+    for file in places[0]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("made in a pod")
+    keep(places[0], MADE_FROM)
+    delete(places[0])
+    assert restore(places[1], MADE_FROM) and restore(cell, MADE_FROM)
+    assert {file.read_text() for file in (*places[1], *cell)} == {"made in a pod"}

@@ -10,6 +10,8 @@ from nml.plugins.declarations import read_declarations
 from nml.plugins.noise import noise_kind_problem
 from nml.plugins.pretraining import architecture_problem
 
+TAKEN = ("clean", "untrained", "released")
+
 
 def test_literals_are_read_and_the_rest_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "plugin.py").write_text(
@@ -37,11 +39,11 @@ def test_each_file_is_a_plugin_named_with_hyphens(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "problem", "text"),
     [
-        ("Swap.py", noise_kind_problem, "CORRUPTS = 'labels'"),
-        ("swap__two.py", noise_kind_problem, "CORRUPTS = 'labels'"),
-        ("swap_2.py", noise_kind_problem, "CORRUPTS = 'labels'"),
-        ("clean.py", noise_kind_problem, "CORRUPTS = 'labels'"),
-        ("swap.py", noise_kind_problem, "CORRUPTS = 'pixels'"),
+        ("Swap.py", noise_kind_problem, "CORRUPTS = 'labels'; DEFINITION = 1"),
+        ("swap__two.py", noise_kind_problem, "CORRUPTS = 'labels'; DEFINITION = 1"),
+        ("swap_2.py", noise_kind_problem, "CORRUPTS = 'labels'; DEFINITION = 1"),
+        *((f"{name}.py", noise_kind_problem, "CORRUPTS = 'labels'; DEFINITION = 1") for name in TAKEN),
+        ("swap.py", noise_kind_problem, "CORRUPTS = 'pixels'; DEFINITION = 1"),
         ("swap.py", noise_kind_problem, "CORRUPTS = 'labels'"),
         ("swap.py", noise_kind_problem, "CORRUPTS = 'labels'; DEFINITION = 1; GROUPS = 'no'"),
         ("swap.py", noise_kind_problem, ""),

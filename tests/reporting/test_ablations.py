@@ -63,11 +63,15 @@ def test_methods_without_variants_give_no_rows_but_a_table():
 def test_entries_are_read_from_the_metadata_of_one_cell_each(tmp_path):
     for name in ("nmtune", "nmtune-b", "lp"):
         (tmp_path / f"{name}.parquet").touch()
+        write_json(tmp_path / f"{name}.meta.json", {})
     write_json(tmp_path / "nmtune-b.meta.json", {"method": "nmtune", "hyperparameters": {"weight": 1}})
     found = method_entries(list(tmp_path.glob("*.parquet")))
     assert found["nmtune-b"] == Entry("nmtune", {"weight": 1}) and found["lp"] == Entry("lp", {})
     (tmp_path / "lp.meta.json").write_text("[")
     with pytest.raises(UserError, match=r"lp\.meta\.json is no metadata"):
+        method_entries(list(tmp_path.glob("*.parquet")))
+    (tmp_path / "lp.meta.json").unlink()
+    with pytest.raises(UserError, match=r"lp\.meta\.json does not exist"):
         method_entries(list(tmp_path.glob("*.parquet")))
 
 

@@ -50,6 +50,13 @@ def test_damaged_metadata_are_named(tmp_path, meta):
         tuned_spectra(cell_rows([{}]), [write_meta(tmp_path, meta)])
 
 
+def test_absent_metadata_are_named(tmp_path):
+    cell = write_meta(tmp_path, {})
+    cell.with_suffix(".meta.json").unlink()
+    with pytest.raises(UserError, match=r"lp\.meta\.json does not exist"):
+        tuned_spectra(cell_rows([{}]), [cell])
+
+
 def test_averages_are_over_the_test_sets_that_all_have():
     rows = [{"task": task, "sve": value} for task, value in (("a", 1.0), ("b", 3.0))]
     rows += [{"task": "a", "sve": 2.0, "method": "mlp"}]

@@ -17,6 +17,8 @@ from tests.workflow.kubernetes import Body, Kubernetes, container_of
 
 pytestmark = pytest.mark.workflow
 ENCODER = "results/encoders/emoji/resnet-smoke/symmetric-20/s0"
+CELL = "results/cells/emoji/resnet-smoke/symmetric-20/s0/handwritten-digits/own.parquet"
+RULES = ["index_corpus", "inject_noise", "pretrain", "tune"]
 PROFILE = yaml.safe_load((ROOT / "profiles/kubernetes/config.yaml").read_text())
 
 
@@ -37,13 +39,23 @@ def run(tmp_path_factory) -> Run:
     project = copy_sources(tmp_path_factory.mktemp("volume"))
     keep_shards(project.path / EMOJI, 2)
     (project.path / "results").mkdir()
+    _add_method(project)
     kubernetes = Kubernetes(tmp_path_factory.mktemp("pods"), _image(tmp_path_factory.mktemp("image")))
     try:
         output = _snakemake(project, kubernetes)
     finally:
         kubernetes.close()
-    assert (project.path / ENCODER / "model.safetensors").is_file(), output[-5000:] + _logs(kubernetes)
+    assert (project.path / CELL).is_file(), output[-5000:] + _logs(kubernetes)
     return Run(project, {_rule(job): job for job in kubernetes.jobs})
+
+
+def _add_method(project: Project) -> None:
+    """Add a method of one's own, in a folder that no other project has."""
+    (project.path / "experiments").mkdir()
+    shutil.copyfile(project.path / "nml/tuning/methods/lp.py", project.path / "experiments/own.py")
+    entry = "  own: {method: experiments/own.py, learning_rate: 0.1, epochs: 3, batch_size: 256}\n"
+    preset = project.path / "presets/smoke.yaml"
+    preset.write_text(preset.read_text().replace("methods:\n", f"methods:\n{entry}"))
 
 
 def _image(folder: Path) -> dict[str, str]:
@@ -68,12 +80,13 @@ def _snakemake(project: Project, kubernetes: Kubernetes) -> str:
         precommand = precommand.replace(place, here)
     options = ["--profile", "profiles/kubernetes", "--configfile", "presets/smoke.yaml", "--retries", "0"]
     options += ["--default-storage-prefix", str(project.path), "--precommand", precommand]
-    options += ["--set-resources", "pretrain:gpu=1", "--set-threads", "pretrain=1", "index_corpus=1"]
+    options += ["--set-resources", "pretrain:gpu=1"]
+    options += ["--set-threads", "pretrain=1", "index_corpus=1", "tune=1"]
     environment = project.environment | {"KUBECONFIG": str(kubernetes.configuration())}
     environment["PYTHONPATH"] = os.pathsep.join([str(project.path), *_more_paths()])
     snakemake = str(Path(sys.executable).with_name("snakemake"))
     done = subprocess.run(
-        [snakemake, *options, "--", f"{ENCODER}/model.safetensors"],
+        [snakemake, *options, "--", CELL],
         cwd=project.path,
         env=environment,
         capture_output=True,
@@ -92,10 +105,17 @@ def _rule(job: Body) -> str:
 
 
 def test_what_pods_make_is_on_the_volume(run: Run) -> None:
-    assert list(run.jobs) == ["index_corpus", "inject_noise", "pretrain"]
+    assert list(run.jobs) == RULES
     assert read_json(run.project.path / ENCODER / "meta.json")["epochs"] == 2
     assert (run.project.path / "results/logs/pretrain/emoji/resnet-smoke/symmetric-20/s0.log").is_file()
     assert any((run.project.path / "results/noise/emoji/symmetric-20/overlay").iterdir())
+
+
+def test_cells_are_kept_on_the_volume(run: Run) -> None:
+    """That of a method of one's own too, whose file is in a folder that no other project has."""
+    kept = Path("results/kept", Path(CELL).relative_to("results"))
+    assert read_json(run.project.path / CELL.replace(".parquet", ".meta.json"))["method"] == "experiments/own.py"
+    assert (run.project.path / kept).read_bytes() == (run.project.path / CELL).read_bytes()
 
 
 def test_a_training_asks_for_its_gpus_and_tolerates_their_nodes(run: Run) -> None:
@@ -112,7 +132,7 @@ def test_other_jobs_ask_for_no_gpu(run: Run, rule: str) -> None:
     assert "tolerations" not in run.jobs[rule]["spec"]["template"]["spec"]
 
 
-@pytest.mark.parametrize("rule", ["index_corpus", "inject_noise", "pretrain"])
+@pytest.mark.parametrize("rule", RULES)
 def test_pods_have_the_image_the_account_and_the_volume_of_the_manifests(run: Run, rule: str) -> None:
     manifests = list(yaml.safe_load_all((ROOT / "profiles/kubernetes/volume.yaml").read_text()))
     named = {manifest["kind"]: manifest["metadata"]["name"] for manifest in manifests}
@@ -138,7 +158,7 @@ def test_the_pod_of_snakemake_itself_has_the_same(run: Run) -> None:
 
 def test_jobs_leave_their_locks_and_costs_on_the_volume(run: Run) -> None:
     locks = {path.name.split("+")[2] for path in (run.project.path / ".snakemake/nml-locks").iterdir()}
-    assert locks == {"index_corpus", "inject_noise", "pretrain"}
+    assert locks == set(RULES)
     logs = run.project.path / "results/logs"
     assert {path.relative_to(logs).parts[0] for path in logs.rglob("*.cost.jsonl")} == locks
 

@@ -163,8 +163,9 @@ def test_a_deleted_cell_is_made_again_byte_for_byte_with_the_aggregates_alone(re
     assert rerun.cells() == before
 
 
-def test_deleted_predictions_are_made_again(rerun):
-    (rerun.path / CELL.replace(".parquet", ".predictions.parquet")).unlink()
+@pytest.mark.parametrize("end", [".predictions.parquet", ".meta.json"])
+def test_deleted_predictions_and_metadata_are_made_again(rerun, end):
+    (rerun.path / CELL.replace(".parquet", end)).unlink()
     assert rerun.jobs() == {"tune": 1, **AGGREGATES}
 
 
@@ -175,6 +176,13 @@ def test_one_cell_needs_only_what_it_stands_on(project):
 def test_an_untrained_cell_needs_no_noise(project):
     target = "results/cells/emoji/clip-smoke/untrained/s0/handwritten-digits/mlp.parquet"
     assert project.jobs(target) == {"index_corpus": 1, "initialise_encoder": 1, "tune": 1}
+
+
+def test_a_noise_kind_may_begin_with_a_word_that_is_none(project):
+    kinds = project.path / "nml/noise/kinds"
+    shutil.copyfile(kinds / "swap.py", kinds / "released_swap.py")
+    target = "results/encoders/emoji/clip-smoke/released-swap-20/s0/model.safetensors"
+    assert project.jobs(target) == {"index_corpus": 1, "inject_noise": 1, "pretrain": 1}
 
 
 def test_label_noise_is_recorded_alike_whether_the_encoder_changes_or_not(rerun):
