@@ -41,7 +41,7 @@ def tuned_spectra(cells: pd.DataFrame, cell_files: Sequence[str | Path]) -> pd.D
     UserError
         A metadata file is there, but cannot be read.
     """
-    found = [row for file in map(Path, cell_files) for row in _rows(file)]
+    found = [row for file in map(Path, cell_files) for row in spectra_of(file)]
     if not found:
         return no_rows(COLUMNS).astype({"method": "str"})
     keys = [*CELL_NAME, "test_set"]
@@ -88,8 +88,11 @@ def _average(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return found.assign(low=found["value"] - half, high=found["value"] + half, **place)
 
 
-def _rows(cell: Path) -> list[dict[str, object]]:
-    """Return what the metadata beside a cell say of its spectra; raise `UserError` if they cannot be read."""
+def spectra_of(cell: Path) -> list[dict[str, object]]:
+    """Return what the metadata beside a cell say of its spectra, as rows of `tuned_spectra` without `group`.
+
+    Raises `UserError` if they cannot be read.
+    """
     path = cell.with_suffix(".meta.json")
     try:
         spectra = (read_json(path) if path.is_file() else {}).get("spectra", {})
