@@ -12,6 +12,7 @@ from nml.errors import UserError
 from nml.grid import Encoder, cell_path
 from nml.reporting.ablations import method_entries
 from nml.reporting.costs import run_facts
+from nml.reporting.metadata import spectra_of
 from nml.reporting.schema import CELL_COLUMNS, PREDICTIONS_SUFFIX, SPECTRUM_COLUMNS, problem_of_version
 
 _NUMBERS = ["noise_percent", "pretrain_seed", "fraction", "seed", "value", "n"]
@@ -75,6 +76,7 @@ def problem_of(path: Path) -> str:
         _refuse_other_predictions(path, _read_cell_table(path))
         method_entries([path])
         run_facts(path)
+        spectra_of(path)
     except UserError as error:
         return str(error)
     return ""

@@ -16,7 +16,7 @@ _KEY = ["group", "test_set", "fraction"]
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print accuracy of both cells of `options.cells` on each test set, and the first minus the second."""
+    """Print both accuracies on each test set, over the seeds that both cells have, and the first minus the second."""
     first, second = map(parse_cell, options.cells)
     if first.task != second.task:
         raise UserError(f"'{first}' and '{second}' are cells of different tasks, which share no test samples.")
@@ -28,12 +28,13 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"'{first}' and '{second}' have no test set, fraction and tuning seed in common.")
     found = estimate(pairs, _KEY, sampling_of([first.path, second.path]).covariances)
     names = ("A %", "B %", "A minus B", "95 %", "p", "seeds")
+    means = pairs.groupby(_KEY)[["value", "value_baseline"]].mean()
     made = table(*_KEY, *names, numbers=names)
     for place, row in zip(found.index, found.itertuples(), strict=True):
-        means = (f"{100 * part.set_index(_KEY).loc[[place], 'value'].mean():.2f}" for part in rows)
+        accuracies = (f"{100 * value:.2f}" for value in means.loc[place])
         interval = f"{100 * row.low:+.2f} to {100 * row.high:+.2f}"
         p = p_label(row.p).removeprefix("= ")
-        made.add_row(*map(str, place), *means, f"{100 * row.difference:+.2f}", interval, p, str(row.tuning_seeds))
+        made.add_row(*map(str, place), *accuracies, f"{100 * row.difference:+.2f}", interval, p, str(row.tuning_seeds))
     out = console()
     out.print(f"A  {first}\nB  {second}\n")
     out.print(made)

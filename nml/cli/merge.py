@@ -2,12 +2,14 @@
 
 import argparse
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from nml.artifacts import atomic_path, sha256_file
-from nml.cli.cells import problem_of
+from nml.cli.cells import parse_cell, problem_of, problem_of_spectrum
 from nml.cli.facts import read_facts
 from nml.errors import UserError
+from nml.grid import spectrum_path
 from nml.reporting.schema import PREDICTIONS_SUFFIX
 
 RESULTS = Path("results")
@@ -26,9 +28,10 @@ def merge(theirs: Path, ours: Path, prefer: str | None) -> tuple[int, int, int]:
     """Merge the cells of one results folder into another, each whole: rows, predictions and metadata, and its spectrum.
 
     The rule: a cell is taken over if it is not here; left alone if its rows and predictions are the same bytes; where
-    they differ, `prefer` says whose stays, `ours` or `theirs`, and without it nothing at all is merged. A damaged file,
-    or one with other columns, is refused before anything is copied. Encoders are not copied; but where both sides have
-    one at the same address with different weights, their cells do not belong together, and nothing is merged.
+    they differ, `prefer` says whose stays, `ours` or `theirs`, and without it nothing at all is merged. The same holds
+    for a spectrum, which the cells of its encoder and task share. A damaged file, or one with other columns, is refused
+    before anything is copied. Encoders are not copied; but where both sides have one at the same address with different
+    weights, their cells do not belong together, and nothing is merged.
 
     Returns
     -------
@@ -37,24 +40,26 @@ def merge(theirs: Path, ours: Path, prefer: str | None) -> tuple[int, int, int]:
     Raises
     ------
     UserError
-        A conflict without `prefer`, a damaged or foreign cell, or different encoders at one address.
+        A conflict without `prefer`, a damaged or foreign cell or spectrum, or different encoders at one address.
     """
     cells = [path for path in sorted((theirs / "cells").rglob("*.parquet")) if _is_cell(path)]
-    for path in cells:
-        _check(path)
+    _refuse_damaged(cells, problem_of)
+    spectra = sorted({path for path in (_spectrum(cell, theirs) for cell in cells) if path.is_file()})
+    _refuse_damaged(spectra, problem_of_spectrum)
     _refuse_other_encoders(theirs, ours)
-    new = [path for path in cells if not _here(path, theirs, ours).is_file()]
-    old = [path for path in cells if _here(path, theirs, ours).is_file()]
-    different = [path for path in old if not _same(path, _here(path, theirs, ours))]
+    # A cell comes after its spectrum: where it is, the rest is.
+    paths = [*spectra, *cells]
+    new = {path for path in paths if not _here(path, theirs, ours).is_file()}
+    different = {path for path in paths if path not in new and not _same(path, theirs, ours)}
     if different and prefer is None:
         raise UserError(
-            f"{len(different)} cells are in both and differ, first of all {different[0]}. Nothing was merged. Say "
-            "whose stay: --prefer ours or --prefer theirs."
+            f"{len(different)} cells or spectra are in both and differ, first of all {min(different)}. Nothing was "
+            "merged. Say whose stay: --prefer ours or --prefer theirs."
         )
-    replaced = different if prefer == "theirs" else []
-    for path in (*new, *replaced):
-        _copy_cell(path, theirs, ours)
-    return len(new), len(replaced), len(old) - len(different)
+    taken = new | (different if prefer == "theirs" else set())
+    for path in filter(taken.__contains__, paths):
+        _copy(path, theirs, ours)
+    return len(new.intersection(cells)), len((taken - new).intersection(cells)), len({*cells} - new - different)
 
 
 def _is_cell(path: Path) -> bool:
@@ -65,17 +70,23 @@ def _here(path: Path, theirs: Path, ours: Path) -> Path:
     return ours / path.relative_to(theirs)
 
 
-def _check(path: Path) -> None:
-    """Refuse a cell that is damaged, foreign, or of another version of the schema."""
-    if problem := problem_of(path):
-        raise UserError(f"{problem}; nothing was merged.")
+def _spectrum(cell: Path, theirs: Path) -> Path:
+    address = parse_cell("/".join(cell.parts[-6:]))
+    return theirs / spectrum_path(address.encoder, address.task).relative_to(RESULTS)
 
 
-def _same(path: Path, other: Path) -> bool:
-    return all(
-        b.is_file() and sha256_file(a) == sha256_file(b)
-        for a, b in ((path, other), (path.with_suffix(PREDICTIONS_SUFFIX), other.with_suffix(PREDICTIONS_SUFFIX)))
-    )
+def _refuse_damaged(paths: list[Path], problem_in: Callable[[Path], str]) -> None:
+    """Refuse files that are damaged, foreign, or of another version of the schema."""
+    for path in paths:
+        if problem := problem_in(path):
+            raise UserError(f"{problem}; nothing was merged.")
+
+
+def _same(path: Path, theirs: Path, ours: Path) -> bool:
+    """Whether a spectrum, or a cell with its predictions, has the same bytes here."""
+    files = filter(Path.is_file, (path, path.with_suffix(PREDICTIONS_SUFFIX)))
+    pairs = ((file, _here(file, theirs, ours)) for file in files)
+    return all(other.is_file() and sha256_file(file) == sha256_file(other) for file, other in pairs)
 
 
 def _refuse_other_encoders(theirs: Path, ours: Path) -> None:
@@ -89,10 +100,9 @@ def _refuse_other_encoders(theirs: Path, ours: Path) -> None:
             )
 
 
-def _copy_cell(path: Path, theirs: Path, ours: Path) -> None:
-    """Copy a cell's files, the cell itself last: where it is, the rest is."""
-    spectrum = theirs / "spectra" / path.parent.relative_to(theirs / "cells").with_suffix(".parquet")
-    files = [path.with_suffix(PREDICTIONS_SUFFIX), path.with_suffix(".meta.json"), spectrum, path]
+def _copy(path: Path, theirs: Path, ours: Path) -> None:
+    """Copy a spectrum, or a cell's files, the cell itself last: where it is, the rest is."""
+    files = [path.with_suffix(PREDICTIONS_SUFFIX), path.with_suffix(".meta.json"), path]
     for file in filter(Path.is_file, files):
         with atomic_path(_here(file, theirs, ours)) as temporary:
             shutil.copyfile(file, temporary)

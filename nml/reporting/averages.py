@@ -14,6 +14,7 @@ NOISE = ["corpus", "recipe", "noise_kind", "noise_percent"]
 AVERAGE_KEY = [*NOISE, "method", "fraction", "group", "metric"]
 TASK_KEY = [*NOISE, "task", "group", "test_set", "method", "fraction", "metric"]
 CONFIDENCE = 0.95
+_PLACE = [*AVERAGE_KEY, "unit", "test_set"]
 _SEPARATOR = "\x1f"
 UNIT_LEVELS = ["unit", "task", "test_set", "pretrain_seed", "seed"]
 """How the rows of an average nest: each level shares the weight of the one before equally."""
@@ -32,15 +33,18 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame, covariances:
 
     cut to [0, 1], where
 
-    - :math:`V_\text{test} = \sum_d w_d^2 V_d` over the test sets d with weight :math:`w_d`, and :math:`V_d` from
-      `nml.reporting.sampling`, which counts drawings, not views of them. All seeds share the test samples, so this part
-      does not shrink with more pre-training seeds. It is the variance of accuracy: an approximation for the metrics
-      averaged over classes. Test sets are taken as independent; OOD domains that show the same concepts are not, and
-      if their errors go together the interval is too narrow.
+    - :math:`V_\text{test} = \sum_d w_d^2 V_d r_d` over the test sets d with weight :math:`w_d`, and :math:`V_d` from
+      `nml.reporting.sampling`, which counts drawings, not views of them. All seeds share the test samples, so more
+      pre-training seeds narrow this part only as far as their errors differ: with the covariances :math:`\Sigma` of
+      the S encoders and their weights a, :math:`r_d = a^T \Sigma a / S \sum_s a_s^2 \Sigma_{ss}`, which is 1 if all err
+      alike. It is the variance of accuracy: an approximation for the metrics averaged over classes. Test sets are taken
+      as independent. OOD domains that show the same concepts are not, and less so the test images that two tasks share
+      (two sources of DomainNet); if their errors go together the interval is too narrow.
     - :math:`V_\text{seeds}`, with two or more pre-training seeds: the variance between the averages of the encoders,
-      divided by their number, which holds the tuning seeds too. With one: the sum over tasks of the variance of the
-      mean over tuning seeds (heads of different tasks are independent; test sets of one task share the head, and are
-      added up before the variance is taken). With a single seed of each it is zero, and the interval says nothing
+      divided by their number, which holds the tuning seeds too; each value is taken from the mean of its test set, so
+      that encoders which lack different tasks do not differ by these. With one: the sum over tasks of the variance of
+      the mean over tuning seeds (heads of different tasks are independent; test sets of one task share the head, and
+      are added up before the variance is taken). With a single seed of each it is zero, and the interval says nothing
       about other seeds: read the columns `pretrain_seeds` and `tuning_seeds` beside it.
     - :math:`V_\text{both}`, with two or more pre-training seeds: what the other two both count, an encoder's own errors
       (`nml.reporting.sampling.contrast_variance`); at most :math:`V_\text{seeds}`. With one pre-training seed it is
@@ -64,9 +68,9 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame, covariances:
     """
     rows = _weighted(cells.merge(sampling, on=SAMPLING_KEY, how="left", validate="many_to_one"))
     result = _counts(rows).join(_weighted_mean(rows, AVERAGE_KEY).rename("value"))
-    test = _test_variance(rows)
+    test, both = _test_variance(rows, covariances)
     seeds, squares = _seed_variance(rows)
-    variance = test + (seeds - _counted_twice(rows, covariances)).clip(lower=0)
+    variance = test + (seeds - both).clip(lower=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(squares > 0, (variance**2 / squares).clip(lower=1), np.inf)
     half = student_t.ppf(0.5 + CONFIDENCE / 2, freedom) * np.sqrt(variance)
@@ -147,32 +151,36 @@ def _weighted_mean(rows: pd.DataFrame, key: list[str]) -> pd.Series:
 
 def _counts(rows: pd.DataFrame) -> pd.DataFrame:
     groups = rows.groupby(AVERAGE_KEY)
-    per_unit = rows.groupby([*AVERAGE_KEY, "pretrain_seed", "unit"])["seed"].nunique()
+    encoders = rows.groupby([*AVERAGE_KEY, "unit"])["pretrain_seed"].nunique()
+    heads = rows.groupby([*AVERAGE_KEY, "pretrain_seed", "unit"])["seed"].nunique()
     return pd.DataFrame(
         {
             "tasks": groups["unit"].nunique(),
             "cells": rows.drop_duplicates([*AVERAGE_KEY, "pretrain_seed", "task"]).groupby(AVERAGE_KEY).size(),
-            "pretrain_seeds": groups["pretrain_seed"].nunique(),
-            "tuning_seeds": per_unit.groupby(AVERAGE_KEY).min(),
+            "pretrain_seeds": encoders.groupby(AVERAGE_KEY).min(),
+            "tuning_seeds": heads.groupby(AVERAGE_KEY).min(),
         }
     )
 
 
-def _test_variance(rows: pd.DataFrame) -> pd.Series:
-    sets = rows.groupby([*AVERAGE_KEY, "unit", "test_set"]).agg({"weight": "sum", "variance": "mean"})
-    return (sets["weight"] ** 2 * sets["variance"]).groupby(AVERAGE_KEY).sum()
-
-
-def _counted_twice(rows: pd.DataFrame, covariances: Covariances) -> pd.Series:
-    contrasts = rows.assign(contrast=rows.groupby(AVERAGE_KEY).ngroup())
+def _test_variance(rows: pd.DataFrame, covariances: Covariances) -> tuple[pd.Series, pd.Series]:
+    """Return the variance due to test samples, and what it has in common with that due to seeds, per average."""
+    sets = rows.groupby(_PLACE).agg({"weight": "sum", "variance": "mean"})
+    contrasts = rows.assign(contrast=rows.groupby(_PLACE).ngroup())
     terms = contrasts.groupby(["contrast", *CELL_NAME, "test_set", "fraction"])["weight"].sum().reset_index()
-    _, both = contrast_variance(terms, covariances)
-    return both.set_axis(rows.groupby(AVERAGE_KEY).size().index)
+    whole, both = contrast_variance(terms, covariances)
+    # As if all encoders erred alike. The share of it holds for V_d too, which stays positive where nobody errs.
+    alike = whole + (terms.groupby("contrast").size() - 1) * both
+    shrunk = (whole / alike).fillna(1.0).to_numpy()
+    test = sets["weight"] ** 2 * sets["variance"] * shrunk
+    return test.groupby(AVERAGE_KEY).sum(), both.set_axis(sets.index).groupby(AVERAGE_KEY).sum()
 
 
 def _seed_variance(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Return the variance due to seeds and Satterthwaite's sum of V_k^2 / nu_k, per average."""
-    encoders = _weighted_mean(rows, [*AVERAGE_KEY, "pretrain_seed"]).groupby(AVERAGE_KEY)
+    sums = rows.groupby(_PLACE)[["part", "weight"]].transform("sum")
+    centred = rows.assign(part=rows["part"] - rows["weight"] * sums["part"] / sums["weight"])
+    encoders = _weighted_mean(centred, [*AVERAGE_KEY, "pretrain_seed"]).groupby(AVERAGE_KEY)
     many = encoders.size() > 1
     between = encoders.var() / encoders.size()
     heads = rows.groupby([*AVERAGE_KEY, "task", "seed"])["part"].sum().groupby([*AVERAGE_KEY, "task"])

@@ -9,10 +9,13 @@ from nml.grid import RELEASED, UNTRAINED
 from nml.reporting.labels import HEADLINE_METRIC
 from nml.reporting.matrix import matrix_note
 
+_DEPENDENT = (
+    "OOD domains show the same concepts, those of two DomainNet tasks in part the same images: they are not "
+    "independent of each other, so the OOD interval may be too narrow."
+)
 _INTERVAL = (
     "The 95 % interval covers seeds and test samples; a drawing or a font counts once, not each of its images. "
-    "The tasks are fixed. OOD domains show the same concepts and are not independent of each other, so the OOD "
-    "interval may be too narrow."
+    f"The tasks are fixed. {_DEPENDENT}"
 )
 
 TABLE_CAPTIONS = {
@@ -20,11 +23,11 @@ TABLE_CAPTIONS = {
     "over the noise ratios up to 10 % minus clean, over ID tasks. C2: the noise ratio that loses least against clean, "
     "over OOD test domains. C3: Spearman correlation within tasks. C4: NMTune minus the method without it, on noisy "
     "encoders. C5: the condition that speaks least for C1 or C2. In brackets the 95 % interval over test samples and "
-    "seeds of these tasks; for C3 the jackknife's over encoders. Supported: the interval is on the side of the claim "
-    "and p, corrected by Holm within the claim, is below 0.05; contradicted: so on the other side; undecided: neither, "
-    "or the matrix lacks what is named, of which nothing is supported. Claims about noise need two pre-training seeds. "
-    "A claim is supported if all its parts are, contradicted if one is; its numbers are those of the part that "
-    "decides.",
+    f"seeds of these tasks; for C3 the jackknife's over encoders. {_DEPENDENT} Supported: the interval is on the side "
+    "of the claim and p (of several conditions the largest), corrected by Holm within the claim, is below 0.05; "
+    "contradicted: so on the other side; undecided: neither, or the matrix lacks what is named, of which nothing is "
+    "supported. Claims about noise need two pre-training seeds. A claim is supported if all its parts are, "
+    "contradicted if one is; its numbers are those of the part that decides.",
     "cells": "What was run: the tasks, test sets, methods and tuning seeds of each encoder. The Parquet file holds all "
     "rows of all cells.",
     "averages": "Averages over tasks (ID) and over test domains (OOD) in percent, ± half of the 95 % confidence "
@@ -34,12 +37,13 @@ TABLE_CAPTIONS = {
     "†: fewer tasks than elsewhere in the group, or cells are missing, which the Parquet file names.",
     "differences": "Paired differences in accuracy, in points: each noise ratio minus clean pre-training, and one "
     "method minus another on the same encoder. Pairs share test samples and seeds. In brackets the 95 % confidence "
-    "interval over other test samples and seeds of the same tasks; a drawing or a font counts once. p is two-sided and "
-    "corrected by Holm within a recipe, a group and a kind of comparison (noise, or methods). With one pre-training "
-    "seed the chance of pre-training, which moves all tasks of an encoder together, is in neither: then they tell that "
-    "these encoders differ, not that noise is why. d: mean over tasks (ID) or test domains (OOD) divided by the "
-    "standard deviation over them (Cohen's d of paired samples). improved: the tasks or domains whose difference is "
-    "above zero. The Parquet file also has Student's interval and p over tasks, which speak about other tasks.",
+    "interval over other test samples and seeds of the same tasks; a drawing or a font counts once. "
+    f"{_DEPENDENT} p is two-sided and corrected by Holm within a recipe, a group and a kind of comparison (noise, or "
+    "methods). With one pre-training seed the chance of pre-training, which moves all tasks of an encoder together, is "
+    "in neither: then they tell that these encoders differ, not that noise is why. d: mean over tasks (ID) or test "
+    "domains (OOD) divided by the standard deviation over them (Cohen's d of paired samples). improved: the tasks or "
+    "domains whose difference is above zero. The Parquet file also has Student's interval and p over tasks, which "
+    "speak about other tasks.",
     "ranks": "Average rank of each tuning method over ID tasks, or OOD test domains, by its accuracy averaged over the "
     "trained encoders of a recipe and all seeds; 1 is best. Two methods differ if their ranks do by more than "
     "Nemenyi's critical difference (95 %). Friedman p: of no difference between any of them. Both take the tasks as "
@@ -116,7 +120,8 @@ FIGURE_CAPTIONS = {
     "learning_curves": "Loss over the noisy training data (above) and accuracy on clean validation data (below) by "
     "epoch, one line for each noise ratio: means over the pre-training seeds.",
     "spectrum_decay": "Normalised singular values, sigma_k / sum(sigma), of the features against their rank k, both "
-    "logarithmic: mean over the ID test sets, one line for each noise ratio. Grey: the untrained encoder.",
+    "logarithmic: mean over the ID test sets, one line for each noise ratio; below, divided by those of clean "
+    "pre-training. Shares up to 1e-6 are left out. Grey: the untrained encoder.",
     "tuned_spectrum_curves": "Accuracy, and the spectrum of what tuning makes of the features, which the classifier "
     "sees, against the percent of noise in pre-training: ID accuracy, SVE over the ID test sets, OOD accuracy, and "
     "LSVR over the OOD test sets, a row for each recipe and noise kind. Bars of the accuracy: 95 % interval over seeds "
@@ -124,8 +129,8 @@ FIGURE_CAPTIONS = {
     "per_task_curves": "Accuracy on each ID task and OOD test domain against the percent of noise in pre-training: "
     "linear probing, one line for each recipe and noise kind. The 95 % interval covers seeds and test samples of the "
     "test set.",
-    "run_time": "Accuracy against the run time of a cell, for each tuning method: mean over the trained encoders and "
-    "the tasks, ID and OOD, with no interval.",
+    "run_time": "Accuracy, mean over the trained encoders and over ID tasks or OOD test domains, against the run time "
+    "of a cell, mean over all encoders and tasks, for each tuning method; no interval.",
     "critical_difference": "Average rank of each tuning method over ID tasks and over OOD test domains, accuracy "
     "averaged over the trained encoders of a recipe and all seeds. A bar joins methods that Nemenyi's test does not "
     "tell apart: their ranks differ by less than the critical difference, CD (95 %). It takes tasks as independent; "

@@ -32,14 +32,15 @@ def claims_table(
 
     **The verdict of a part.** `supported` if the 95 % interval is on the side that the claim says and p, corrected by
     Holm over the parts of the claim, is below 0.05; `contradicted` if so on the other side; else `undecided`. A part
-    about several conditions at once ("any noise", "whatever the corpus") is decided by the one that speaks least for
-    it: supported only if every one of them is; contradicted if one is, with its p multiplied by their number. Claims
-    about noise need two pre-training seeds at least. Where the matrix lacks what a part needs it is undecided, with 0
-    cells, and `missing` says what. Where cells of a part are absent, it is never supported, for those might speak
-    against it; it may be contradicted.
+    about several conditions at once ("any noise", "whatever the corpus") shows the one that speaks least for it:
+    supported only if every one of them is, so with the largest p of all; contradicted if one is, with its p multiplied
+    by their number, as is that of a recipe whose sign opposes the others' (C3). Claims about noise need two
+    pre-training seeds at least. Where the matrix lacks what a part needs it is undecided, with 0 cells, and `missing`
+    says what. Where cells of a part are absent, it is never supported, for those might speak against it; it may be
+    contradicted.
 
     **The verdict of a claim.** Contradicted if a part is, supported if all parts are, else undecided; its numbers are
-    those of the part that decides.
+    those of the part that decides: of several that contradict, the one with the smallest p, else with the largest.
 
     Released encoders count for no claim: how noisy their data was is not known.
 
@@ -97,9 +98,10 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
 def _deciding(parts: pd.DataFrame) -> dict[str, Any]:
     """Return the row of the claim: that of the part that decides."""
     order = {CONTRADICTED: 0, UNDECIDED: 1, SUPPORTED: 2}
-    ranked = parts.assign(
-        order=parts["verdict"].map(order), empty=parts["cells"] == 0, doubt=-parts["p_holm"].fillna(2)
-    )
-    chosen = ranked.sort_values(["order", "empty", "doubt"], kind="stable").iloc[0].to_dict()
+    p, empty = parts["p_holm"].fillna(2), parts["cells"] == 0
+    # Of several that contradict the surest, else the least sure.
+    place = p.where(parts["verdict"] == CONTRADICTED, -p)
+    ranked = parts.assign(order=parts["verdict"].map(order), empty=empty, place=place)
+    chosen = ranked.sort_values(["order", "empty", "place"], kind="stable").iloc[0].to_dict()
     absent = dict.fromkeys(filter(None, parts["missing"]))
     return chosen | {"level": "claim", "missing": "; ".join(absent)}

@@ -64,13 +64,13 @@ def figures_of(tables: dict[str, pd.DataFrame]) -> dict[str, Callable[[], Figure
         "pretraining_accuracy": (names, lambda: pretraining_accuracy(tables["pretraining"], names)),
         "learning_curves": (names, lambda: learning_curves(tables["learning"], names)),
         "spectrum_decay": (spectra, lambda: spectrum_decay(tables["singular_values"], spectra)),
-        "critical_difference": (len(tables["ranks"]), lambda: critical_difference(tables["ranks"])),
+        "critical_difference": (len(tables["ranks"]), lambda: critical_difference(tables["ranks"], names)),
         "tuned_spectrum_curves": (
             tuned and len(tables["tuned_spectra"]),
             lambda: tuned_spectrum_curves(averages, tables["tuned_spectra"], tuned),
         ),
         "per_task_curves": (tuned and len(probed), lambda: per_task_curves(tables["per_task"], tuned)),
-        "run_time": (tuned, lambda: run_time(averages, tables["run_times"])),
+        "run_time": (tuned, lambda: run_time(averages, tables["run_times"], tuned)),
     }
     return {name: draw if there else nothing_to_draw for name, (there, draw) in drawn.items()}
 

@@ -52,10 +52,10 @@ def weakest(table: pd.DataFrame, sign: int) -> Found:
     # Against the claim one of several conditions is enough, which chance offers more often.
     against = [found._replace(p=min(1.0, found.p * len(conditions))) for found in conditions if found.side() < 0]
     if against:
-        chosen = min(against, key=lambda found: found.p)
-    else:
-        chosen = min(conditions, key=lambda found: found.low if sign > 0 else -found.high)
-    return chosen._replace(pretrain_seeds=seeds)
+        return min(against, key=lambda found: found.p)._replace(pretrain_seeds=seeds)
+    chosen = min(conditions, key=lambda found: found.low if sign > 0 else -found.high)
+    # That all of them hold is as doubtful as the most doubtful one, which may be another; a missing p stays missing.
+    return chosen._replace(p=float(np.max([found.p for found in conditions])), pretrain_seeds=seeds)
 
 
 def associated(points: pd.DataFrame, quantity: str, sign: int) -> Found:
@@ -75,5 +75,7 @@ def one_sign(together: Found, families: list[Found]) -> Found:
     clear = [found for found in families if found.side() > 0 and found.p * len(families) < SIGNIFICANT]
     against = [found for found in clear if found.estimate * together.estimate < 0]
     if against and len({np.sign(found.estimate) for found in clear}) > 1:
-        return against[0]._replace(sign=int(np.sign(together.estimate)))
+        chosen = min(against, key=lambda found: found.p)
+        # One of several recipes is enough, which chance offers more often.
+        return chosen._replace(p=min(1.0, chosen.p * len(families)), sign=int(np.sign(together.estimate)))
     return together

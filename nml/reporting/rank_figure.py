@@ -1,14 +1,17 @@
 """The critical-difference diagram."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nml.reporting.labels import method_label, p_label
+from nml.reporting.series import recipes_of
 from nml.reporting.style import COLUMN_WIDTH, PAGE_WIDTH
 
 
-def critical_difference(ranks: pd.DataFrame) -> Figure:
+def critical_difference(ranks: pd.DataFrame, names: Iterable[tuple[str, str, str]]) -> Figure:
     """Draw the average rank of each method, and a bar over methods that do not differ: a row a recipe and group.
 
     A recipe and group where no encoder has all methods on any unit have no ranks, and no panel.
@@ -17,9 +20,14 @@ def critical_difference(ranks: pd.DataFrame) -> Figure:
     ----------
     ranks
         The table `ranks`.
+    names
+        The (corpus, recipe, noise kind) that there are, in the order of the panels.
     """
     ranks = ranks.dropna(subset=["rank"])
-    panels = list(ranks.groupby(["corpus", "recipe", "group"], sort=False))
+    recipes = recipes_of(names)
+    panels = sorted(
+        ranks.groupby(["corpus", "recipe", "group"], sort=False), key=lambda panel: recipes.index(panel[0][:2])
+    )
     columns = min(2, max(len(panels), 1))
     rows = max(1, -(-len(panels) // columns))
     height = 0.75 + 0.17 * ranks.groupby(["corpus", "recipe", "group"]).size().max() if len(ranks) else 1.0
@@ -48,11 +56,13 @@ def cliques(ranks: list[float], critical: float) -> list[tuple[int, int]]:
 
 def _panel(axes: Axes, part: pd.DataFrame, title: str) -> None:
     ranks, methods = part["rank"].tolist(), len(part)
-    for level, row in enumerate(part.itertuples()):
-        axes.plot([row.rank, row.rank], [0, level + 1], color="0.6", linewidth=0.8, zorder=1)
+    for place, row in enumerate(part.itertuples()):
+        # The best has the longest stem, so that none runs through the labels, which are on the right of theirs.
+        level = methods - place
+        axes.plot([row.rank, row.rank], [0, level], color="0.6", linewidth=0.8, zorder=1)
         axes.plot(row.rank, 0, marker="o", color="black", markersize=3.5, clip_on=False, zorder=3)
         axes.annotate(
-            f"{method_label(row.method)}  {row.rank:.2f}", (row.rank, level + 1), xytext=(3, 0),
+            f"{method_label(row.method)}  {row.rank:.2f}", (row.rank, level), xytext=(3, 0),
             textcoords="offset points", va="center", fontsize=7.5,
         )  # fmt: skip
     critical = part["critical_difference"].iloc[0]

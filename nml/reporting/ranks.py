@@ -50,7 +50,8 @@ def _paired_means(part: pd.DataFrame) -> pd.DataFrame:
 def _ranks(values: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
     units, methods = values.shape
     # Rounding lets ties survive the averaging.
-    ranks = rankdata(-np.round(values.to_numpy(), 12), axis=1)
+    accuracy = np.round(values.to_numpy(), 12)
+    ranks = rankdata(-accuracy, axis=1)
     enough = units > 1 and methods > 1
     quantile = studentized_range.ppf(CONFIDENCE, methods, np.inf) / np.sqrt(2) if enough else np.nan
     return pd.DataFrame(
@@ -60,7 +61,7 @@ def _ranks(values: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
             "rank": ranks.mean(axis=0) if units else np.nan,
             "units": units,
             "critical_difference": quantile * np.sqrt(methods * (methods + 1) / (6 * max(units, 1))),
-            "friedman_p": _friedman(values.to_numpy()),
+            "friedman_p": _friedman(accuracy),
         }
     )
 

@@ -1,6 +1,6 @@
 """Rows arranged as curves over the noise ratio, and sorted as a reader expects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -28,6 +28,11 @@ def sort_rows(frame: pd.DataFrame, key: Callable[[dict[str, Any]], tuple]) -> pd
     """Sort the rows by a key computed from each, given as a dictionary by column; the index is reset."""
     keys = [key(row) for row in frame.to_dict("records")]
     return frame.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
+
+
+def recipes_of(names: Iterable[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    """Return each (corpus, recipe) of the curves once, in their order, by which figures choose markers and panels."""
+    return list(dict.fromkeys((corpus, recipe) for corpus, recipe, _ in names))
 
 
 def of_recipe(rows: pd.DataFrame, recipe: tuple[str, str]) -> pd.Series:

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from nml.grid import UNTRAINED
 from nml.reporting.associations import PAIRS, centred
 from nml.reporting.labels import p_label
-from nml.reporting.series import SERIES, noise_series, of_recipe, sort_rows
+from nml.reporting.series import SERIES, noise_series, of_recipe, recipes_of, sort_rows
 from nml.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, ratio_colours, ratio_handles, series_marker
 
 _QUANTITIES = {"sve": "SVE (nats)", "lsvr": r"LSVR $= -\log(\sigma_1/\,\Sigma_i\sigma_i)$ (nats)"}
@@ -39,7 +39,7 @@ def spectrum_scatter(
     figure = Figure(figsize=(PAGE_WIDTH, 5.6))
     figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.08)
     axes = figure.subplots(2, len(pairs), squeeze=False)
-    recipes = list(dict.fromkeys((corpus, recipe) for corpus, recipe, _ in names))
+    recipes = recipes_of(names)
     colours = ratio_colours(sorted(set(points["noise_percent"])))
     for column, (group, quantity) in enumerate(pairs):
         part = points[points["group"] == group]
@@ -65,7 +65,7 @@ def _scatter(
         mine = (points["corpus"] == corpus) & (points["recipe"] == recipe)
         shades = [colours[percent] for percent in points.loc[mine, "noise_percent"]]
         axes.scatter(
-            x[mine], y[mine], s=17, c=shades, marker=series_marker(place), edgecolors="0.25", linewidths=0.4, alpha=0.9
+            x[mine], y[mine], s=10, c=shades, marker=series_marker(place), edgecolors="0.25", linewidths=0.25, alpha=0.6
         )  # fmt: skip
     axes.grid()
 
@@ -130,21 +130,31 @@ def _of_fit(place: int) -> dict[str, Any]:
 
 
 def spectrum_decay(singular_values: pd.DataFrame, names: dict[tuple[str, str, str], str]) -> Figure:
-    """Draw the mean normalised spectra, log-log, one panel for each recipe and noise kind, one line a noise ratio."""
-    figure = Figure(figsize=(max(PAGE_WIDTH * len(names) / 2, COLUMN_WIDTH), 2.9))
+    """Draw the mean normalised spectra, log-log, a column for each recipe and noise kind, one line a noise ratio.
+
+    Below, relative to those of clean pre-training, from which they differ by less than the lines above are wide.
+    """
+    singular_values = singular_values[singular_values["share"] > _SMALLEST_SHARE]
+    figure = Figure(figsize=(max(PAGE_WIDTH * len(names) / 2, COLUMN_WIDTH), 4.6))
     figure.set_layout_engine("constrained", w_pad=0.06)
-    axes = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+    axes = figure.subplots(2, len(names), squeeze=False, sharex=True, sharey="row")
     trained = noise_series(singular_values[singular_values["noise_kind"] != UNTRAINED])
     control = singular_values[singular_values["noise_kind"] == UNTRAINED]
     colours = ratio_colours(sorted(set(trained["noise_percent"])))
-    for panel, key in zip(axes, names, strict=True):
+    for panel, below, key in zip(*axes, names, strict=True):
+        own = trained[(trained[SERIES] == key).all(axis=1)]
+        clean = own[own["noise_percent"] == 0].set_index("rank")["share"]
         _decay_lines(panel, control[of_recipe(control, key[:2])], {0.0: "0.6"}, "--")
-        _decay_lines(panel, trained[(trained[SERIES] == key).all(axis=1)], colours, "-")
-        panel.set(xscale="log", yscale="log", title=names[key], xlabel="rank k")
-        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        panel.xaxis.set_minor_formatter(NullFormatter())
+        _decay_lines(panel, own, colours, "-")
+        _decay_lines(below, own.assign(share=own["share"] / own["rank"].map(clean)), colours, "-")
+        panel.set(xscale="log", yscale="log", title=names[key])
+        below.set_xlabel("rank k")
+        below.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        below.xaxis.set_minor_formatter(NullFormatter())
         panel.grid()
-    axes[0].set_ylabel(r"$\sigma_k \,/\, \Sigma_i\sigma_i$")
+        below.grid()
+    axes[0, 0].set_ylabel(r"$\sigma_k \,/\, \Sigma_i\sigma_i$")
+    axes[1, 0].set_ylabel("relative to clean")
     handles = ratio_handles(colours)
     handles += [Line2D([], [], color="0.6", linestyle="--", label="untrained encoder")] if len(control) else []
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4)
@@ -152,5 +162,5 @@ def spectrum_decay(singular_values: pd.DataFrame, names: dict[tuple[str, str, st
 
 
 def _decay_lines(axes: Axes, rows: pd.DataFrame, colours: dict, style: str) -> None:
-    for percent, part in rows[rows["share"] > _SMALLEST_SHARE].groupby("noise_percent"):
+    for percent, part in rows.groupby("noise_percent"):
         axes.plot(part["rank"], part["share"], color=colours[percent], linestyle=style, linewidth=1.1)

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from nml.grid import UNTRAINED
 from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC, MAJORITY, method_label, method_rank
-from nml.reporting.series import SERIES, noise_series
+from nml.reporting.series import SERIES, noise_series, recipes_of
 from nml.reporting.style import (
     COLUMN_WIDTH,
     NOISE_LABEL,
@@ -51,6 +51,7 @@ def per_task_curves(per_task: pd.DataFrame, names: dict[tuple[str, str, str], st
         name = task if group == "id" else test_set.removeprefix("test-")
         panel.set_title(f"{name} ({group.upper()})", fontsize=6.5)
         panel.tick_params(labelsize=6)
+        panel.set_xticks(sorted(set(rows["noise_percent"])))
         panel.grid(axis="y")
     for panel in axes[max(len(sets) - _COLUMNS, 0) : len(sets)]:
         # The lowest of its column, also where the last line is not full.
@@ -111,13 +112,15 @@ def fraction_curves(averages: pd.DataFrame, names: dict[tuple[str, str, str], st
     return figure
 
 
-def run_time(averages: pd.DataFrame, run_times: pd.DataFrame) -> Figure:
+def run_time(averages: pd.DataFrame, run_times: pd.DataFrame, names: Iterable[tuple[str, str, str]]) -> Figure:
     """Draw ID and OOD accuracy of each method against the seconds of a cell, a mark a recipe.
 
     Parameters
     ----------
     averages, run_times
         The tables of these names.
+    names
+        The (corpus, recipe, noise kind) that there are, in the order of the legend.
     """
     rows = averages[(averages["metric"] == HEADLINE_METRIC) & (averages["noise_kind"] != UNTRAINED)]
     rows = rows[(rows["fraction"] == rows["fraction"].max()) & (rows["method"] != MAJORITY)]
@@ -125,7 +128,7 @@ def run_time(averages: pd.DataFrame, run_times: pd.DataFrame) -> Figure:
     means = rows.groupby([*key, "group"])["value"].mean().reset_index().merge(run_times[[*key, "seconds"]], on=key)
     means = means.dropna(subset=["seconds"])
     methods = sorted(set(rows["method"]), key=method_rank)
-    recipes = sorted(set(zip(rows["corpus"], rows["recipe"], strict=True)))
+    recipes = recipes_of(names)
     figure = Figure(figsize=(PAGE_WIDTH, 2.7))
     figure.set_layout_engine("constrained", w_pad=0.08)
     for panel, group in zip(figure.subplots(1, 2), HEADLINE_GROUPS, strict=True):
@@ -134,9 +137,9 @@ def run_time(averages: pd.DataFrame, run_times: pd.DataFrame) -> Figure:
             style = {"marker": marker, "color": method_style(row.method, methods)["color"], "markersize": 6}
             panel.plot(row.seconds, 100 * row.value, linestyle="", **style)
         panel.set(xscale="log", xlabel="seconds a cell", ylabel=f"{group.upper()} accuracy (%)")
-        panel.margins(0.15)
+        panel.margins(x=0.25, y=0.15)
         low, high = panel.get_xlim()
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(4))
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)) if high > 5 * low else MaxNLocator(4))
         panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         panel.xaxis.set_minor_locator(NullLocator())
         panel.grid()

@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from nml.grid import Encoder
 from nml.reporting.associations import PAIRS
 from nml.reporting.averages import CONFIDENCE, NOISE
-from nml.reporting.metadata import metadata_of
+from nml.reporting.metadata import QUANTITIES, spectra_of
 from nml.reporting.reading import no_rows
 from nml.reporting.schema import CELL_NAME
 
-QUANTITIES = ["sve", "lsvr", "dominant_ratio"]
 COLUMNS = [*CELL_NAME, "group", "test_set", *QUANTITIES]
 AVERAGE_COLUMNS = [*NOISE, "method", "group", "quantity", "value", "low", "high", "test_sets", "of", "pretrain_seeds"]
 
@@ -40,7 +38,7 @@ def tuned_spectra(cells: pd.DataFrame, cell_files: Sequence[str | Path]) -> pd.D
     UserError
         A metadata file is not there, or cannot be read.
     """
-    found = [row for file in map(Path, cell_files) for row in _rows(file)]
+    found = [row for file in map(Path, cell_files) for row in spectra_of(file)]
     if not found:
         return no_rows(COLUMNS).astype({"method": "str"})
     keys = [*CELL_NAME, "test_set"]
@@ -85,13 +83,3 @@ def _average(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
     half = student_t.ppf(0.5 + CONFIDENCE / 2, freedom) * found["std"] / np.sqrt(found["pretrain_seeds"])
     place = {"group": rows["group"].max(), "quantity": quantity, "test_sets": len(values.dropna()), "of": len(values)}
     return found.assign(low=found["value"] - half, high=found["value"] + half, **place)
-
-
-def _rows(cell: Path) -> list[dict[str, object]]:
-    """Return what the metadata beside a cell say of its spectra; raise `UserError` if they cannot be read."""
-    with metadata_of(cell) as meta:
-        owner = {**Encoder.parse("/".join(cell.parts[-6:-2])).identity(), "task": cell.parts[-2], "method": cell.stem}
-        return [
-            {**owner, "test_set": test_set} | {name: float(found[name]) for name in QUANTITIES}
-            for test_set, found in meta.get("spectra", {}).items()
-        ]

@@ -65,8 +65,9 @@ def make_encoder() -> Callable[..., None]:
 def make_spectrum() -> Callable[..., None]:
     """Write a spectrum."""
 
-    def make(encoder: str, task: str) -> None:
-        row = {**Encoder.parse(encoder).identity(), "task": task, "singular_values": [2.0, 1.0], "sve": 0.6}
+    def make(encoder: str, task: str, sve: float = 0.6) -> None:
+        row = {**Encoder.parse(encoder).identity(), "task": task, "group": "id", "test_set": "test", "n": 2, "dim": 2}
+        row |= {"singular_values": [2.0, 1.0], "sve": sve, "lsvr": 0.4, "dominant_ratio": 0.67}
         write_parquet(str(spectrum_path(encoder, task)), {name: [value] for name, value in row.items()})
 
     return make

@@ -13,6 +13,7 @@ from nml.cli import main
 
 CLEAN = "emoji/small/clean/s0"
 CELL = f"cells/{CLEAN}/emoji-domains/lp.parquet"
+SPECTRUM = f"spectra/{CLEAN}/emoji-domains.parquet"
 
 
 @pytest.fixture
@@ -50,13 +51,47 @@ def test_a_difference_merges_nothing_until_someone_says_whose_stays(
 ) -> None:
     make_cell(CLEAN, "emoji-domains", "lp", 0.75)
     before = files(Path("results"))
-    assert "1 cells are in both and differ" in refusal(capsys, str(other))
+    assert "1 cells or spectra are in both and differ" in refusal(capsys, str(other))
     assert files(Path("results")) == before
     main(["merge", str(other), "--prefer", "ours"])
     assert Path("results", CELL).read_bytes() == before[CELL]
     assert Path("results", CELL.replace("lp", "majority")).is_file()
     main(["merge", str(other), "--prefer", "theirs"])
     assert Path("results", CELL).read_bytes() == (other / CELL).read_bytes()
+
+
+def test_a_spectrum_that_differs_is_no_less_a_conflict_than_a_cell(
+    other: Path, make_spectrum: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here is another spectrum, and none of the cells."""
+    make_spectrum(CLEAN, "emoji-domains", 0.5)
+    before = files(Path("results"))
+    assert f"first of all {other / SPECTRUM}" in refusal(capsys, str(other))
+    assert files(Path("results")) == before
+    main(["merge", str(other), "--prefer", "ours"])
+    assert "2 cells taken over, 0 replaced, 0 were here" in capsys.readouterr().out
+    assert files(Path("results")) == files(other) | before
+    main(["merge", str(other), "--prefer", "theirs"])
+    assert "0 cells taken over, 0 replaced, 2 were here" in capsys.readouterr().out
+    assert files(Path("results")) == files(other)
+
+
+def test_the_spectrum_of_a_task_whose_name_has_a_point_is_its_own(
+    make_cell: Callable, make_spectrum: Callable, tmp_path: Path
+) -> None:
+    for task in ("digits+symmetric-2", "digits+symmetric-2.5"):
+        make_spectrum(CLEAN, task)
+    make_cell(CLEAN, "digits+symmetric-2.5", "lp")
+    other = Path(shutil.move("results", tmp_path / "other"))
+    main(["merge", str(other)])
+    spectra = [path.name for path in Path("results/spectra").rglob("*.parquet")]
+    assert spectra == ["digits+symmetric-2.5.parquet"]
+
+
+def test_a_damaged_spectrum_is_named(other: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (other / SPECTRUM).write_bytes((other / SPECTRUM).read_bytes()[:80])
+    assert f"{other / SPECTRUM} cannot be read" in refusal(capsys, str(other))
+    assert not os.path.exists("results")
 
 
 def test_damaged_and_foreign_cells_are_named(other: Path, capsys: pytest.CaptureFixture[str]) -> None:

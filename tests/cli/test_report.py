@@ -166,12 +166,20 @@ def overwrite_the_middle(path: Path) -> None:
     path.write_bytes(data[:4] + b"\xff" * (len(data) // 2) + data[4 + len(data) // 2 :])
 
 
-@pytest.mark.parametrize("end", [".parquet", ".predictions.parquet", ".meta.json"])
-def test_one_damaged_file_costs_its_cell_alone(end: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [
+        (".parquet", ""),
+        (".predictions.parquet", ""),
+        (".meta.json", '{"wall_seconds": '),
+        (".meta.json", '{"spectra": {"test": {"sve": 1.0}}}'),
+    ],
+)
+def test_one_damaged_file_costs_its_cell_alone(end: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     whole_matrix()
     cell = Path(cell_path(NOISY, "handwritten-digits", "lp"))
-    if end == ".meta.json":
-        write_text(cell.with_suffix(end), '{"wall_seconds": ')
+    if text:
+        write_text(cell.with_suffix(end), text)
     else:
         overwrite_the_middle(cell.with_suffix(end))
     main(["report"])

@@ -1,11 +1,13 @@
 """Cells are shown and compared by their addresses."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from nml.artifacts import write_parquet
 from nml.cli import main
 
 CLEAN, NOISY = "emoji/small/clean/s0", "emoji/small/symmetric-20/s0"
@@ -42,6 +44,15 @@ def test_a_cell_is_shown_with_its_command(name: str, capsys: pytest.CaptureFixtu
 def test_two_cells_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     shown = ask(capsys, "compare", f"{CLEAN}/emoji-domains/lp", f"{NOISY}/emoji-domains/lp")
     assert "+25.00" in shown
+
+
+@pytest.mark.usefixtures("cells")
+def test_compared_accuracies_are_over_the_seeds_of_both(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(f"results/cells/{CLEAN}/emoji-domains/lp.parquet")
+    rows = pq.ParquetFile(path).read().to_pydict()
+    write_parquet(path, {name: value * 2 for name, value in rows.items()} | {"seed": [0, 1], "value": [0.5, 0.9]})
+    shown = ask(capsys, "compare", f"{CLEAN}/emoji-domains/lp", f"{NOISY}/emoji-domains/lp")
+    assert re.search(r"50\.00 +25\.00 +\+25\.00", shown)
 
 
 @pytest.mark.usefixtures("cells")

@@ -8,7 +8,7 @@ from scipy.stats import t as student_t
 from nml.reporting.averages import average_over_tasks, results_per_task
 from nml.reporting.sampling import SAMPLING_KEY
 
-from .frames import averages_of, cell_rows, exact, sampled
+from .frames import averages_of, cell_rows, exact, independent, sampled, simulated
 
 
 def only_row(rows: list[dict[str, object]]) -> pd.Series:
@@ -123,6 +123,46 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     averages = averages_of(frames)
     covered = averages["low"].le(truth.mean()) & averages["high"].ge(truth.mean())
     assert 0.93 <= covered.mean() <= 0.97
+
+
+def coverage(luck: float) -> float:
+    cells, covariances = simulated(np.random.default_rng(0), 600, {0.0: 0.0}, tasks=1, luck=luck)
+    averages = average_over_tasks(cells, independent(cells), covariances)
+    return float((averages["low"].le(0.6) & averages["high"].ge(0.6)).mean())
+
+
+def test_nominal_95_percent_cover_93_to_97_with_three_pretraining_seeds():
+    assert 0.93 <= coverage(luck=0.04) <= 0.97
+
+
+def test_intervals_are_too_wide_rather_than_too_narrow_where_pretraining_seeds_hardly_differ():
+    assert 0.95 <= coverage(luck=0.0) <= 0.985
+
+
+def test_encoders_that_err_on_different_samples_narrow_the_interval():
+    """Three errors with correlation r have a mean whose variance is (1 + 2 r) / 3 of one."""
+    cells, sampling, _ = sampled([{"pretrain_seed": seed} for seed in range(3)])
+    widths = []
+    for correlation in (1.0, 0.4):
+        matrix = 0.01 * np.where(np.eye(3), 1.0, correlation)
+        place = {("a", "test", 100): exact(cells)["a", "test", 100]._replace(matrix=matrix)}
+        row = average_over_tasks(cells, sampling, place).iloc[0]
+        widths.append(row["high"] - row["low"])
+    assert widths[0] == pytest.approx(2 * 1.959964 * np.sqrt(0.25 / 104))
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt(1.8 / 3))
+
+
+def test_encoders_that_lack_different_tasks_do_not_differ_by_them():
+    rows = [{"task": task, "pretrain_seed": seed, "value": value, "n": 10**12}
+            for task, value, seed in (("a", 0.2, 0), ("b", 0.9, 0), ("a", 0.2, 1))]  # fmt: skip
+    row = only_row(rows)
+    assert row["high"] - row["low"] < 1e-4
+
+
+def test_the_fewest_pretraining_seeds_of_any_task_count():
+    rows = [{"task": "a", "pretrain_seed": seed} for seed in range(3)]
+    assert only_row([*rows, {"task": "b"}])["pretrain_seeds"] == 1
+    assert only_row(rows)["pretrain_seeds"] == 3
 
 
 def test_per_task_gives_mean_and_standard_deviation_over_seeds():

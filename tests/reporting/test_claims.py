@@ -84,6 +84,11 @@ def test_planted_counter_effects_contradict(opposing):
     assert [verdict(opposing, claim) for claim in ("C1", "C2", "C3", "C4")] == ["contradicted"] * 4
 
 
+def test_of_several_contradictions_the_surest_decides(opposing):
+    own = opposing[(opposing["claim"] == "C4") & (opposing["verdict"] == "contradicted")].groupby("level")["p_holm"]
+    assert own.min()["claim"] == own.min()["part"] < own.max()["part"]
+
+
 def test_any_noise_means_every_ratio():
     rows = study(ood_loss=0.05)
     for row in rows:

@@ -8,50 +8,13 @@ from scipy.stats import bootstrap, ttest_rel
 from nml.reporting.contrasts import against_clean, against_method, comparable, estimate
 from nml.reporting.differences import paired_differences
 from nml.reporting.sampling import Covariance
-from nml.reporting.schema import CELL_NAME
 
-from .frames import cell_rows, exact
-
-LEVEL = 0.6
+from .frames import cell_rows, exact, simulated
 
 
 def difference(rows: list[dict[str, object]]) -> pd.Series:
     cells = comparable(cell_rows(rows))
     return estimate(against_clean(cells), ["recipe"], exact(cells)).iloc[0]
-
-
-def simulated(
-    generator: np.random.Generator,
-    studies: int,
-    noise: dict[float, float],
-    seeds: int = 3,
-    tasks: int = 2,
-    samples: int = 150,
-    luck: float = 0.02,
-) -> tuple[pd.DataFrame, dict[tuple[str, str, int], Covariance]]:
-    """Draw studies, one a recipe: `noise` says by how much each ratio changes the chance of being right.
-
-    Samples differ in difficulty, and each is right or wrong with all encoders alike; a pre-training seed shifts all
-    tasks of an encoder together.
-    """
-    rows, covariances = [], {}
-    for study in range(studies):
-        shifts = generator.normal(0, luck, (len(noise), seeds))
-        for number in range(tasks):
-            task, chance = f"{study}-{number}", generator.uniform(size=samples)
-            hardness = generator.uniform(-0.2, 0.2, samples)
-            names, right = [], []
-            for place, (percent, effect) in enumerate(noise.items()):
-                kind = "symmetric" if percent else "clean"
-                for seed in range(seeds):
-                    # A part of each outcome is the encoder's own.
-                    drawn = np.where(generator.random(samples) < 0.5, chance, generator.uniform(size=samples))
-                    right.append(drawn < LEVEL + effect + hardness + shifts[place, seed])
-                    names.append(("emoji", f"{study:04d}", kind, percent, seed, task, "lp"))
-                    rows.append(dict(zip(CELL_NAME, names[-1], strict=True)) | {"value": right[-1].mean()})
-            matrix = np.cov(np.array(right)) / samples
-            covariances[task, "test", 100] = Covariance({name: row for row, name in enumerate(names)}, matrix)
-    return cell_rows(rows), covariances
 
 
 def coverage(luck: float) -> float:

@@ -87,7 +87,16 @@ def test_the_spectrum_of_a_corpus_is_drawn_beside_its_own_control():
     )  # fmt: skip
     figure = spectrum_decay(shares, {(corpus, "r", "symmetric"): corpus for corpus in ("emoji", "icons")})
     dashed = [[line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"] for axes in figure.axes]
-    assert dashed == [[0.3], [0.4]]
+    assert dashed == [[0.3], [0.4], [], []]
+    below = [[list(line.get_ydata()) for line in axes.lines] for axes in figure.axes[2:]]
+    assert below == [[[1.0, 1.0], pytest.approx([1.2, 1.2])]] * 2
+
+
+def test_markers_and_ticks_are_those_of_the_other_figures(tables_dir):
+    drawn = figures_of({name: read_table(tables_dir, name) for name in TABLES_DRAWN})
+    legend = [text.get_text() for text in drawn["run_time"]().legends[0].get_texts()]
+    assert legend[-2:] == ["emoji/resnet-mini", "emoji/clip-mini"]
+    assert all(list(axes.get_xticks()) == [0, 5, 10, 20, 30] for axes in drawn["per_task_curves"]().axes if axes.lines)
 
 
 def test_a_missing_table_is_named(tmp_path):

@@ -7,6 +7,8 @@ from nml.reporting.ranks import average_ranks
 
 from .frames import cell_rows
 
+NAMES = [("emoji", "resnet-mini", "symmetric"), ("emoji", "clip-mini", "swap")]
+
 
 def ranked(values: np.ndarray, methods: str = "abc"):
     """Rank methods with accuracies of shape (tasks, methods)."""
@@ -19,6 +21,14 @@ def ranked(values: np.ndarray, methods: str = "abc"):
 def test_ranks_are_averaged_over_tasks_and_ties_share_theirs():
     table = ranked(np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.8], [0.1, 0.2, 0.3]])).set_index("method")
     assert table["rank"].to_dict() == pytest.approx({"a": 5 / 3, "b": 6.5 / 3, "c": 6.5 / 3})
+
+
+def test_friedman_sees_the_ties_that_the_ranks_see():
+    values = np.random.default_rng(0).random((6, 3)).round(2)
+    values[:, 1] = values[:, 0]
+    nearly = values.copy()
+    nearly[:, 1] = np.nextafter(values[:, 0], 1)
+    assert ranked(nearly)["friedman_p"].iloc[0] == ranked(values)["friedman_p"].iloc[0]
 
 
 def test_released_encoders_are_not_ranked():
@@ -63,7 +73,7 @@ def test_methods_that_share_no_encoder_have_no_ranks():
     assert table["rank"].isna().all() and table["units"].tolist() == [0, 0]
     shown = show_ranks(table.assign(missing=6))
     assert shown["average rank"].tolist() == ["-", "-"]
-    assert not critical_difference(table).axes[0].texts
+    assert not critical_difference(table, NAMES).axes[0].texts
 
 
 def test_ranks_over_a_part_of_the_encoders_are_marked():
@@ -78,8 +88,16 @@ def test_bars_join_what_does_not_differ():
     assert cliques([1.0, 3.0], 1.2) == []
 
 
-def test_the_diagram_has_a_panel_for_each_recipe_and_group(tables_dir):
+def test_the_diagram_has_a_panel_for_each_recipe_and_group_in_the_order_of_the_others(tables_dir):
     from nml.reporting.tables import read_table
 
-    figure = critical_difference(read_table(tables_dir, "ranks"))
-    assert sum(bool(axes.texts) for axes in figure.axes) == 4
+    figure = critical_difference(read_table(tables_dir, "ranks"), NAMES)
+    titles = [axes.get_title(loc="left").partition("\n")[0] for axes in figure.axes]
+    assert titles == ["resnet-mini, ID", "resnet-mini, OOD", "clip-mini, ID", "clip-mini, OOD"]
+
+
+def test_no_stem_runs_through_the_label_of_a_better_method():
+    (panel,) = critical_difference(ranked(np.random.default_rng(0).random((14, 4)), "abcd"), NAMES).axes
+    stems = [line.get_xydata() for line in panel.lines if len(set(line.get_xdata())) == 1 < len(line.get_xdata())]
+    assert len(stems) == len(panel.texts) == 4
+    assert all(end[1] < label.xy[1] for label in panel.texts for _, end in stems if end[0] > label.xy[0])

@@ -108,6 +108,13 @@ def test_a_catalogue_entry_reaches_what_it_describes(rerun):
     assert rerun.jobs() == {"tune": 6, "draw_tasks": 1, **AGGREGATES}
 
 
+def test_what_the_tables_say_of_a_data_set_makes_them_again(rerun):
+    """Also where no cell does: its bytes do not change with the words of an `info.json`."""
+    edit(rerun, "data/embedded/tasks/handwritten-digits/info.json", r'"licence": "', '"licence": "Perhaps ')
+    options = ("--dry-run", "--allowed-rules", "build_tables", "--", "results/tables/main.txt")
+    assert re.search(r"^build_tables +1$", rerun.snakemake(*options), re.MULTILINE)
+
+
 def test_prompts_reach_the_encoders_that_learn_captions(rerun):
     edit(rerun, "nml/corpora/catalogue.yaml", r"templates: \[", 'templates: ["one more {}", ')
     assert rerun.jobs() == {"pretrain": 2, "tune": 4, **AGGREGATES}
