@@ -10,8 +10,8 @@ from nml.reporting.labels import HEADLINE_METRIC
 from nml.reporting.matrix import matrix_note
 
 _DEPENDENT = (
-    "OOD domains show the same concepts, those of two DomainNet tasks in part the same images: they are not "
-    "independent of each other, so the OOD interval may be too narrow."
+    "OOD domains show the same concepts and may share images: they are not independent of each other, so the OOD "
+    "interval may be too narrow."
 )
 _INTERVAL = (
     "The 95 % interval covers seeds and test samples; a drawing or a font counts once, not each of its images. "
