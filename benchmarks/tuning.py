@@ -79,12 +79,15 @@ def train_alone(
 
 def seconds(function: Callable[[], object], device: str = "cpu") -> float:
     """Return the processor seconds of this process, which others disturb less than wall time; of a GPU, wall time."""
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    started = clock()
+    if device == "cpu":
+        started = time.process_time()
+        function()
+        return time.process_time() - started
+    torch.cuda.synchronize()
+    started = time.perf_counter()
     function()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return clock() - started
+    torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def main() -> None:
