@@ -34,7 +34,7 @@ from nml.noise.inject import inject_noise
 from nml.pretraining.data import Stream, TrainingData, loaded
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.inputs import standardise
-from nml.pretraining.transforms import random_box
+from nml.pretraining.random_box import random_box
 from nml.pretraining.world import ALONE
 
 HOW = ImageTransform(size=224)

@@ -34,7 +34,8 @@ from nml.pretraining.data import Stream, TrainingData
 from nml.pretraining.epoch_plan import even_batches
 from nml.pretraining.images import stack_images
 from nml.pretraining.inputs import standardise
-from nml.pretraining.transforms import random_box, training_transform
+from nml.pretraining.random_box import random_box
+from nml.pretraining.transforms import training_transform
 from nml.pretraining.world import ALONE
 
 FOLDER = Path("build/benchmarks/photographs")

@@ -10,7 +10,7 @@ import random
 import numpy as np
 from PIL import Image
 
-from nml.pretraining.transforms import random_box
+from nml.pretraining.random_box import random_box
 from nml.seeds import derive_seed
 
 SMALLEST_AREA = {"supervised": 0.8, "contrastive": 0.9}

@@ -14,7 +14,8 @@ from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.functional import hflip, resized_crop
 
 from nml.config.transforms import ImageTransform
-from nml.pretraining.transforms import random_box, training_transform
+from nml.pretraining.random_box import random_box
+from nml.pretraining.transforms import training_transform
 
 MODES = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}
 sides = st.integers(8, 90)

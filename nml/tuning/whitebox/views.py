@@ -19,7 +19,8 @@ from nml.config.transforms import ImageTransform
 from nml.pretraining.evaluation_transform import evaluation_transform
 from nml.pretraining.images import augment, stack_images
 from nml.pretraining.inputs import input_transform, to_input
-from nml.pretraining.transforms import RATIO, training_transform
+from nml.pretraining.random_box import RATIO
+from nml.pretraining.transforms import training_transform
 from nml.seeds import derive_seed
 
 Arrays = Sequence[np.ndarray]
