@@ -220,9 +220,13 @@ def _read_folder(
 
 
 def unread_images(
-    folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
+    folder: Path,
+    suffixes: Collection[str] = IMAGE_SUFFIXES,
+    folders_in: Callable[[Path], list[str]] = class_folders,
 ) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
     """Return the samples of a class folder, in order, each as its key and what reads it: they may be read in any order.
+
+    Who asks for many folders of one tree may give a `folders_in` that remembers.
 
     Raises
     ------
@@ -230,7 +234,7 @@ def unread_images(
         If the folder is missing; what reads a sample raises it if that is.
     """
     with damage_named(folder):
-        label = class_folders(folder.parent).index(folder.name)
+        label = folders_in(folder.parent).index(folder.name)
         return [(image.stem, partial(_read_image, image, label, suffixes)) for image in images_in(folder)]
 
 

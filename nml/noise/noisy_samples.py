@@ -1,6 +1,7 @@
 """Reading shards with the noise laid over them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 from nml.artifacts import read_json
 from nml.corpora.catalogue import Shard
+from nml.corpora.content import IMAGE_SUFFIXES, class_folders
 from nml.corpora.shards import read_range, unread_images
+from nml.corpora.verify import require_unchanged
 from nml.noise.overlay import read_overlay
 
 
@@ -35,7 +38,7 @@ def read_noisy_range(
 
 
 def read_noisy_images(
-    folders: Sequence[Shard], noise_dir: Path, digests: Mapping[str, str], places: Sequence[tuple[int, int]]
+    folders: Sequence[Shard], noise_dir: Path, manifest: Mapping[str, Any], places: Sequence[tuple[int, int]]
 ) -> Iterator[dict[str, Any]]:
     """Yield the raw samples at some places of class folders, as `read_noisy_samples` does.
 
@@ -43,13 +46,21 @@ def read_noisy_images(
     ----------
     folders : the shards, each the folder of a class; each is listed once, before the first sample is read
     noise_dir : `results/noise/<corpus>/<noise>`
-    digests : SHA-256 of each folder's overlay, by the folder's name
+    manifest : the `manifest.json` there
     places : in the order to be read, the number of a sample's folder, and its own number there; none twice
+
+    Raises
+    ------
+    UserError
+        If a folder has another number of images than when it was indexed; and as `read_noisy_samples` does.
     """
-    found = {}
+    found, folders_in = {}, cache(class_folders)
     for number, own in groupby(sorted(places), key=itemgetter(0)):
         folder = folders[number]
-        images, changes = unread_images(folder.path), read_overlay(noise_dir, folder.name, digests[folder.name])
+        images = unread_images(folder.path, IMAGE_SUFFIXES, folders_in)
+        if len(images) != manifest["shards"][folder.name]["samples"]:
+            require_unchanged([folder], {folder.name: manifest["shards"][folder.name]})
+        changes = read_overlay(noise_dir, folder.name, manifest["overlay"][folder.name])
         for place in own:
             key, read = images[place[1]]
             found[place] = read, changes.get(folder.prefix + key)

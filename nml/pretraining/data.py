@@ -76,12 +76,11 @@ class TrainingData:
     ) -> None:
         self.corpus, self.noise_dir, self.target, self.workers = corpus, noise_dir, target, workers
         self.repeats, self.how, self.collate = repeats, how, collate
-        manifest = read_json(noise_dir / "manifest.json")
-        self.samples: int = manifest["samples"]
-        self.overlays: dict[str, str] = manifest["overlay"]
-        self.shard_samples = {name: facts["samples"] for name, facts in manifest["shards"].items()}
+        self.manifest = read_json(noise_dir / "manifest.json")
+        self.samples: int = self.manifest["samples"]
+        self.shard_samples = {name: facts["samples"] for name, facts in self.manifest["shards"].items()}
         self.corrupt = CorruptImages(label or corpus.name, self.samples, max_corrupt_share)
-        require_unchanged(corpus.shards["train"], manifest["shards"])
+        require_unchanged(corpus.shards["train"], self.manifest["shards"])
         # Where images are changed one by one, holding them would leave all that to this process.
         self.held = None if how and workers else self._hold()
 
@@ -130,13 +129,13 @@ class TrainingData:
 
     def read(self, shard: Shard, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the raw samples `start` to `stop` of a shard, without the last, each with its key in the index."""
-        for sample in read_noisy_range(shard, self.noise_dir, self.overlays[shard.name], start, stop):
+        for sample in read_noisy_range(shard, self.noise_dir, self.manifest["overlay"][shard.name], start, stop):
             yield sample | {"__id__": shard.prefix + sample["__key__"]}
 
     def read_images(self, places: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
         """Yield raw samples of class folders in any order; a place is the number of a folder and of an image there."""
         folders = self.corpus.shards["train"]
-        samples = read_noisy_images(folders, self.noise_dir, self.overlays, places)
+        samples = read_noisy_images(folders, self.noise_dir, self.manifest, places)
         for (number, _), sample in zip(places, samples, strict=True):
             yield sample | {"__id__": folders[number].prefix + sample["__key__"]}
 
@@ -186,22 +185,24 @@ class Stream(IterableDataset):
             step: share_of(self.sizes[step], self.world.rank, self.world.size)
             for step in steps_of(worker, workers, len(self.sizes))
         }
-        views = self._shuffled(worker, workers)
-        # What was trained on before a break is read, but not decoded.
-        _skip(views, sum(share for step, share in shares.items() if step < self.first_step))
-        decoded, change = self._decoded(views), self.data.change(self.seed)
+        passed = sum(share for step, share in shares.items() if step < self.first_step)
+        decoded, change = self._decoded(self._views(worker, workers, passed)), self.data.change(self.seed)
         for step, share in shares.items():
             if step >= self.first_step:
                 yield self.data.batch(islice(decoded, share), change)
 
-    def _shuffled(self, worker: int, workers: int) -> Iterator[tuple[dict[str, Any], int]]:
-        """Yield the raw samples of a worker, each with the numbers of its views."""
+    def _views(self, worker: int, workers: int, passed: int) -> Iterator[tuple[dict[str, Any], int]]:
+        """Yield the raw samples of a worker, each with the numbers of its views, but for the views that it passed."""
         reader = (self.sizes, self.world.rank, self.world.size, worker, workers, self.data.repeats)
-        folders = all(shard.path.is_dir() for shard in self.data.corpus.shards["train"])
-        stream = self._image_by_image(reader) if folders else self._shard_by_shard(reader)
-        rng = random.Random(derive_seed("shuffle", self.seed, self.world.rank, worker))
-        buffer = SHUFFLE_BUFFER // workers
-        return repeated(wds.shuffle(buffer, initial=buffer, rng=rng)(stream), self.data.repeats)
+        if all(shard.path.is_dir() for shard in self.data.corpus.shards["train"]):
+            images, passed = divmod(passed, self.data.repeats)
+            samples = self._image_by_image(reader, images)
+        else:
+            rng = random.Random(derive_seed("shuffle", self.seed, self.world.rank, worker))
+            buffer = SHUFFLE_BUFFER // workers
+            samples = wds.shuffle(buffer, initial=buffer, rng=rng)(self._shard_by_shard(reader))
+        # What was trained on before a break is read again where only its shard leads past it, but not decoded.
+        return islice(repeated(samples, self.data.repeats), passed, None)
 
     def _shard_by_shard(self, reader: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
         data, shards = self.data, self.data.corpus.shards["train"]
@@ -209,13 +210,16 @@ class Stream(IterableDataset):
         for part in stretches([data.shard_samples[shard.name] for shard in order], *reader):
             yield from data.read(order[part.place], part.start, part.stop)
 
-    def _image_by_image(self, reader: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-        """Yield a reader's samples of class folders: the next ones of a folder would be a batch of one class."""
+    def _image_by_image(self, reader: tuple[Any, ...], passed: int) -> Iterator[dict[str, Any]]:
+        """Yield a reader's samples of class folders, all in a random order, but for those that it passed.
+
+        The next ones of a folder would be a batch of one class.
+        """
         counts = [self.data.shard_samples[shard.name] for shard in self.data.corpus.shards["train"]]
         row = [(number, image) for number, images in enumerate(counts) for image in range(images)]
         random.Random(self.seed).shuffle(row)
         parts = stretches([len(row)], *reader)
-        return self.data.read_images([place for part in parts for place in row[part.start : part.stop]])
+        return self.data.read_images([place for part in parts for place in row[part.start : part.stop]][passed:])
 
     def _decoded(self, views: Iterator[tuple[dict[str, Any], int]]) -> Iterator[tuple[Decoded, int]]:
         """Decode each sample once for all of its views, which follow each other."""
@@ -267,8 +271,3 @@ def _bytes_of(image: np.ndarray | Image.Image | CorruptImage) -> int:
     if isinstance(image, CorruptImage):
         return 0
     return image.nbytes if isinstance(image, np.ndarray) else 3 * image.width * image.height
-
-
-def _skip(samples: Iterator[Any], count: int) -> None:
-    for _ in range(count):
-        next(samples)

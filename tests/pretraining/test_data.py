@@ -12,11 +12,13 @@ from PIL import Image
 from nml.artifacts import read_json, write_json
 from nml.corpora import shards as shards_module
 from nml.corpora.catalogue import Corpus, Shard
+from nml.corpora.content import class_folders as folders_in
 from nml.corpora.content import images_in
 from nml.corpora.index import index_corpus
 from nml.corpora.shards import decode_caption, read_samples
 from nml.errors import UserError
 from nml.grid import Noise
+from nml.noise import noisy_samples
 from nml.noise.inject import inject_noise
 from nml.noise.noisy_samples import read_noisy_samples
 from nml.pretraining import data as data_module
@@ -206,7 +208,6 @@ def class_folders(tmp_path_factory):
 @pytest.fixture
 def of_folders(class_folders, monkeypatch) -> TrainingData:
     monkeypatch.setattr(data_module, "HELD_BYTES", 0)
-    monkeypatch.setattr(data_module, "SHUFFLE_BUFFER", 8)
     return TrainingData(*class_folders, "label")
 
 
@@ -249,6 +250,42 @@ def test_a_repeated_epoch_has_images_of_all_class_folders(of_folders):
 
 def test_each_class_folder_is_listed_once_in_an_epoch(of_folders, monkeypatch):
     listed = []
+    trees = []
     monkeypatch.setattr(shards_module, "images_in", lambda folder: listed.append(folder) or images_in(folder))
+    monkeypatch.setattr(noisy_samples, "class_folders", lambda root: trees.append(root) or folders_in(root))
     batches_of(of_folders)
-    assert sorted(listed) == [shard.path for shard in of_folders.corpus.shards["train"]]
+    folders = [shard.path for shard in of_folders.corpus.shards["train"]]
+    assert sorted(listed) == folders
+    assert trees == [folders[0].parent]
+
+
+@pytest.mark.parametrize(("repeats", "first_step", "read"), [(1, 0, 24), (1, 10, 24), (3, 0, 8), (3, 10, 8)])
+def test_of_class_folders_no_image_is_read_that_is_not_used(of_folders, monkeypatch, repeats, first_step, read):
+    """Neither for a buffer nor, after a break, to come to the first batch that is wanted."""
+    of_folders.repeats, opened = repeats, []
+    whole = batches_of(of_folders)
+    real = shards_module._read_image
+    monkeypatch.setattr(shards_module, "_read_image", lambda *of: opened.append(of[0]) or real(*of))
+    batches = of_folders.batches(even_batches(of_folders.samples, 24), 1, first_step=first_step)
+    images, labels = next(batches)
+    assert [(*image[:2, 0, 0].tolist(), label) for image, label in zip(images, labels, strict=True)] == whole[
+        first_step
+    ]
+    assert len(opened) == len(set(opened)) == read
+
+
+def test_class_folders_go_on_after_a_break_between_two_views_of_an_image(of_folders):
+    of_folders.repeats = 7
+    assert batches_of(of_folders, first_step=4) == batches_of(of_folders)[4:]
+
+
+def test_an_image_that_is_taken_away_during_a_training_is_named_with_its_folder(of_folders, tmp_path):
+    image = images_in(of_folders.corpus.shards["train"][3].path)[5]
+    image.rename(tmp_path / image.name)
+    try:
+        with pytest.raises(
+            UserError, match=r"1 shards changed since the corpus was indexed:\n.*class03 has .* bytes, and"
+        ):
+            batches_of(of_folders)
+    finally:
+        (tmp_path / image.name).rename(image)
