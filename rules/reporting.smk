@@ -24,7 +24,7 @@ rule build_tables:
         "results/benchmarks/build_tables.jsonl"
     params:
         code=code("build_tables", "nml/reporting/published.csv"),
-        data=[shown_of_task(task) for task in data_sets_of(CONFIG)],
+        data=lambda wildcards: [shown_of_task(task) for task in data_sets_of(CONFIG)],
     resources:
         mem_mb=asks("build_tables", "mem_mb", cell_count),
         runtime=asks("build_tables", "runtime", cell_count),

@@ -20,22 +20,26 @@ def run(options: argparse.Namespace) -> None:
     theirs = Path(options.folder)
     if not (theirs / "cells").is_dir():
         raise UserError(f"{theirs} has no folder `cells`: it is no results folder. Name the results/ of the other run.")
-    copied, replaced, same = merge(theirs, RESULTS, options.prefer)
-    print(f"{copied} cells taken over, {replaced} replaced, {same} were here already, the same")
+    copied, replaced, same, spectra = merge(theirs, RESULTS, options.prefer)
+    print(
+        f"{copied} cells taken over, {replaced} replaced, {same} were here already, the same; "
+        f"{spectra} spectra replaced"
+    )
 
 
-def merge(theirs: Path, ours: Path, prefer: str | None) -> tuple[int, int, int]:
+def merge(theirs: Path, ours: Path, prefer: str | None) -> tuple[int, int, int, int]:
     """Merge the cells of one results folder into another, each whole: rows, predictions and metadata, and its spectrum.
 
     The rule: a cell is taken over if it is not here; left alone if its rows and predictions are the same bytes; where
     they differ, `prefer` says whose stays, `ours` or `theirs`, and without it nothing at all is merged. The same holds
-    for a spectrum, which the cells of its encoder and task share. A damaged file, or one with other columns, is refused
-    before anything is copied. Encoders are not copied; but where both sides have one at the same address with different
-    weights, their cells do not belong together, and nothing is merged.
+    for a spectrum, which the cells of its encoder and task share. Metadata that a cell has lost here are taken over
+    with any choice. A damaged file, or one with other columns, is refused before anything is copied. Encoders are not
+    copied; but where both sides have one at the same address with different weights, their cells do not belong
+    together, and nothing is merged.
 
     Returns
     -------
-    How many cells were copied, replaced, and here already.
+    How many cells were copied, replaced, and here already; and how many spectra were replaced.
 
     Raises
     ------
@@ -59,7 +63,15 @@ def merge(theirs: Path, ours: Path, prefer: str | None) -> tuple[int, int, int]:
     taken = new | (different if prefer == "theirs" else set())
     for path in filter(taken.__contains__, paths):
         _copy(path, theirs, ours)
-    return len(new.intersection(cells)), len((taken - new).intersection(cells)), len({*cells} - new - different)
+    for path in {*cells} - new - different:
+        _copy_metadata(path, theirs, ours)
+    replaced = taken - new
+    return (
+        len(new.intersection(cells)),
+        len(replaced.intersection(cells)),
+        len({*cells} - new - different),
+        len(replaced.intersection(spectra)),
+    )
 
 
 def _is_cell(path: Path) -> bool:
@@ -102,7 +114,17 @@ def _refuse_other_encoders(theirs: Path, ours: Path) -> None:
 
 def _copy(path: Path, theirs: Path, ours: Path) -> None:
     """Copy a spectrum, or a cell's files, the cell itself last: where it is, the rest is."""
-    files = [path.with_suffix(PREDICTIONS_SUFFIX), path.with_suffix(".meta.json"), path]
-    for file in filter(Path.is_file, files):
-        with atomic_path(_here(file, theirs, ours)) as temporary:
-            shutil.copyfile(file, temporary)
+    for file in filter(Path.is_file, [path.with_suffix(PREDICTIONS_SUFFIX), path.with_suffix(".meta.json"), path]):
+        _copy_file(file, _here(file, theirs, ours))
+
+
+def _copy_metadata(cell: Path, theirs: Path, ours: Path) -> None:
+    """Copy the metadata of a cell that is the same here, if they are lost."""
+    file = cell.with_suffix(".meta.json")
+    if not (here := _here(file, theirs, ours)).is_file():
+        _copy_file(file, here)
+
+
+def _copy_file(file: Path, to: Path) -> None:
+    with atomic_path(to) as temporary:
+        shutil.copyfile(file, temporary)

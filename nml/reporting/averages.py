@@ -9,6 +9,7 @@ from scipy.stats import t as student_t
 from nml.reporting.labels import HEADLINE_GROUPS, HEADLINE_METRIC
 from nml.reporting.sampling import SAMPLING_KEY, Covariances, contrast_variance
 from nml.reporting.schema import CELL_NAME
+from nml.reporting.seed_variance import seed_variance
 
 NOISE = ["corpus", "recipe", "noise_kind", "noise_percent"]
 AVERAGE_KEY = [*NOISE, "method", "fraction", "group", "metric"]
@@ -40,15 +41,13 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame, covariances:
       alike. It is the variance of accuracy: an approximation for the metrics averaged over classes. Test sets are taken
       as independent. OOD domains that show the same concepts are not, and less so the test images that two tasks share
       (two sources of DomainNet); if their errors go together the interval is too narrow.
-    - :math:`V_\text{seeds}`, with two or more pre-training seeds: the variance between the averages of the encoders,
-      divided by their number, which holds the tuning seeds too; each value is taken from the mean of its test set, so
-      that encoders which lack different tasks do not differ by these. With one: the sum over tasks of the variance of
-      the mean over tuning seeds (heads of different tasks are independent; test sets of one task share the head, and
-      are added up before the variance is taken). With a single seed of each it is zero, and the interval says nothing
-      about other seeds: read the columns `pretrain_seeds` and `tuning_seeds` beside it.
-    - :math:`V_\text{both}`, with two or more pre-training seeds: what the other two both count, an encoder's own errors
-      (`nml.reporting.sampling.contrast_variance`); at most :math:`V_\text{seeds}`. With one pre-training seed it is
-      left in, and the interval is a little too wide.
+    - :math:`V_\text{seeds}`, where two or more encoders (pre-training seeds) have all units: the variance between their
+      averages, divided by their number. Else the sum over cells of the variance of the mean over tuning seeds, which
+      says nothing about other pre-training seeds; with a single seed of each it is zero
+      (`nml.reporting.seed_variance`). Read the columns `pretrain_seeds` and `tuning_seeds` beside the interval.
+    - :math:`V_\text{both}`, where two or more encoders have all units: what the other two both count, an encoder's own
+      errors (`nml.reporting.sampling.contrast_variance`); at most :math:`V_\text{seeds}`. Else it is left in, and the
+      interval is a little too wide.
     - :math:`\nu = V^2 / \sum_k V_k^2 / \nu_k` (Welch 1947, Satterthwaite 1946) over the seed terms;
       :math:`V_\text{test}` has no uncertainty of its own.
 
@@ -69,10 +68,10 @@ def average_over_tasks(cells: pd.DataFrame, sampling: pd.DataFrame, covariances:
     rows = _weighted(cells.merge(sampling, on=SAMPLING_KEY, how="left", validate="many_to_one"))
     result = _counts(rows).join(_weighted_mean(rows, AVERAGE_KEY).rename("value"))
     test, both = _test_variance(rows, covariances)
-    seeds, squares = _seed_variance(rows)
-    variance = test + (seeds - both).clip(lower=0)
+    seeds = seed_variance(rows, AVERAGE_KEY)
+    variance = test + (seeds["variance"] - both.where(seeds["encoders"] > 1, 0.0)).clip(lower=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = np.where(squares > 0, (variance**2 / squares).clip(lower=1), np.inf)
+        freedom = np.where(seeds["squares"] > 0, (variance**2 / seeds["squares"]).clip(lower=1), np.inf)
     half = student_t.ppf(0.5 + CONFIDENCE / 2, freedom) * np.sqrt(variance)
     result["low"] = (result["value"] - half).clip(lower=0)
     result["high"] = (result["value"] + half).clip(upper=1)
@@ -169,23 +168,9 @@ def _test_variance(rows: pd.DataFrame, covariances: Covariances) -> tuple[pd.Ser
     contrasts = rows.assign(contrast=rows.groupby(_PLACE).ngroup())
     terms = contrasts.groupby(["contrast", *CELL_NAME, "test_set", "fraction"])["weight"].sum().reset_index()
     whole, both = contrast_variance(terms, covariances)
+    both = both.groupby("contrast").sum()
     # As if all encoders erred alike. The share of it holds for V_d too, which stays positive where nobody errs.
     alike = whole + (terms.groupby("contrast").size() - 1) * both
     shrunk = (whole / alike).fillna(1.0).to_numpy()
     test = sets["weight"] ** 2 * sets["variance"] * shrunk
     return test.groupby(AVERAGE_KEY).sum(), both.set_axis(sets.index).groupby(AVERAGE_KEY).sum()
-
-
-def _seed_variance(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return the variance due to seeds and Satterthwaite's sum of V_k^2 / nu_k, per average."""
-    sums = rows.groupby(_PLACE)[["part", "weight"]].transform("sum")
-    centred = rows.assign(part=rows["part"] - rows["weight"] * sums["part"] / sums["weight"])
-    encoders = _weighted_mean(centred, [*AVERAGE_KEY, "pretrain_seed"]).groupby(AVERAGE_KEY)
-    many = encoders.size() > 1
-    between = encoders.var() / encoders.size()
-    heads = rows.groupby([*AVERAGE_KEY, "task", "seed"])["part"].sum().groupby([*AVERAGE_KEY, "task"])
-    within = (heads.var() * heads.size()).fillna(0)
-    within_squares = (within**2 / (heads.size() - 1).clip(lower=1)).groupby(AVERAGE_KEY).sum()
-    variance = between.where(many, within.groupby(AVERAGE_KEY).sum())
-    squares = (between**2 / (encoders.size() - 1)).where(many, within_squares)
-    return variance, squares

@@ -9,13 +9,14 @@ from nml.grid import RELEASED, UNTRAINED
 from nml.reporting.labels import HEADLINE_METRIC
 from nml.reporting.matrix import matrix_note
 
-_DEPENDENT = (
+DEPENDENT = (
     "OOD domains show the same concepts and may share images: they are not independent of each other, so the OOD "
     "interval may be too narrow."
 )
+"""What no interval of an OOD average knows."""
 _INTERVAL = (
     "The 95 % interval covers seeds and test samples; a drawing or a font counts once, not each of its images. "
-    f"The tasks are fixed. {_DEPENDENT}"
+    f"The tasks are fixed. {DEPENDENT}"
 )
 
 TABLE_CAPTIONS = {
@@ -23,11 +24,12 @@ TABLE_CAPTIONS = {
     "over the noise ratios up to 10 % minus clean, over ID tasks. C2: the noise ratio that loses least against clean, "
     "over OOD test domains. C3: Spearman correlation within tasks. C4: NMTune minus the method without it, on noisy "
     "encoders. C5: the condition that speaks least for C1 or C2. In brackets the 95 % interval over test samples and "
-    f"seeds of these tasks; for C3 the jackknife's over encoders. {_DEPENDENT} Supported: the interval is on the side "
+    f"seeds of these tasks; for C3 the jackknife's over encoders. {DEPENDENT} Supported: the interval is on the side "
     "of the claim and p (of several conditions the largest), corrected by Holm within the claim, is below 0.05; "
-    "contradicted: so on the other side; undecided: neither, or the matrix lacks what is named, of which nothing is "
-    "supported. Claims about noise need two pre-training seeds. A claim is supported if all its parts are, "
-    "contradicted if one is; its numbers are those of the part that decides.",
+    "contradicted: so on the other side (p of several conditions: the smallest, times their number); undecided: "
+    "neither, or the matrix lacks what is named, of which nothing is supported. Claims about noise need two "
+    "pre-training seeds. A claim is supported if all its parts are, contradicted if one is; its numbers are those of "
+    "the part that decides.",
     "cells": "What was run: the tasks, test sets, methods and tuning seeds of each encoder. The Parquet file holds all "
     "rows of all cells.",
     "averages": "Averages over tasks (ID) and over test domains (OOD) in percent, ± half of the 95 % confidence "
@@ -38,7 +40,7 @@ TABLE_CAPTIONS = {
     "differences": "Paired differences in accuracy, in points: each noise ratio minus clean pre-training, and one "
     "method minus another on the same encoder. Pairs share test samples and seeds. In brackets the 95 % confidence "
     "interval over other test samples and seeds of the same tasks; a drawing or a font counts once. "
-    f"{_DEPENDENT} p is two-sided and corrected by Holm within a recipe, a group and a kind of comparison (noise, or "
+    f"{DEPENDENT} p is two-sided and corrected by Holm within a recipe, a group and a kind of comparison (noise, or "
     "methods). With one pre-training seed the chance of pre-training, which moves all tasks of an encoder together, is "
     "in neither: then they tell that these encoders differ, not that noise is why. d: mean over tasks (ID) or test "
     "domains (OOD) divided by the standard deviation over them (Cohen's d of paired samples). improved: the tasks or "

@@ -11,6 +11,7 @@ from nml.reporting.averages import CONFIDENCE, UNIT_LEVELS, add_unit, nested_wei
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY
 from nml.reporting.sampling import Covariances, contrast_variance
 from nml.reporting.schema import CELL_NAME
+from nml.reporting.seed_variance import seed_variance
 
 _SAME = ["corpus", "recipe", "fraction", "group", "metric", *UNIT_LEVELS]
 _ARM = ["noise_kind", "noise_percent", "method", "value"]
@@ -80,11 +81,11 @@ def estimate(
     - :math:`V_\text{test} = \sum_d a_d^T \Sigma_d a_d` over the test sets, which are taken as independent, with the
       signed weights of their cells and `nml.reporting.sampling.Covariances`: both sides of a pair share the
       test samples.
-    - :math:`V_\text{seeds}`: for each corpus and recipe with several pre-training seeds, the variance between
-      the seeds' contributions, divided by their number; with one, the variance between tuning seeds, task by task.
-      Both sides of a pair share the seeds.
-    - :math:`V_\text{both}`: what the first two both count, where there are several pre-training seeds: how far an
-      encoder's own errors differ from sample to sample (`nml.reporting.sampling.contrast_variance`).
+    - :math:`V_\text{seeds}`, summed over corpora and recipes: where two or more pre-training seeds have all of a
+      recipe's pairs, the variance between their contributions, divided by their number; else the variance between
+      tuning seeds, cell by cell (`nml.reporting.seed_variance`). Both sides of a pair share the seeds.
+    - :math:`V_\text{both}`: what the first two both count, in recipes where two or more seeds have all pairs: how far
+      an encoder's own errors differ from sample to sample (`nml.reporting.sampling.contrast_variance`).
     - :math:`\nu` from Welch and Satterthwaite, with no uncertainty in :math:`V_\text{test}`.
 
     Parameters
@@ -115,10 +116,8 @@ def estimate(
     terms = _terms(pairs)
     table = _over_units(pairs).join(_counts(pairs, terms))
     table["difference"] = pairs.groupby("contrast")["part"].sum()
-    seeds, squares = _seed_variance(pairs)
-    test, shared = contrast_variance(terms, covariances)
-    several = pairs.groupby("contrast")["pretrain_seed"].nunique() > 1
-    variance = test + (seeds - shared.where(several, 0.0)).clip(lower=0)
+    test, seeds, squares = _variances(pairs, terms, covariances)
+    variance = test + seeds
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(squares > 0, (variance**2 / squares).clip(lower=1), np.inf)
         # Where nothing varies at all p is 0, or 1 where there is no difference either.
@@ -136,19 +135,21 @@ def _terms(pairs: pd.DataFrame) -> pd.DataFrame:
     return _both_sides(pairs).groupby(columns)["weight"].sum().reset_index()
 
 
-def _seed_variance(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return the variance due to seeds and Satterthwaite's sum of V_k^2 / nu_k, of each contrast."""
+def _variances(
+    pairs: pd.DataFrame, terms: pd.DataFrame, covariances: Covariances
+) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """Return of each contrast V_test, V_seeds - V_both, and Satterthwaite's sum of V_k^2 / nu_k."""
     family = ["contrast", *_FAMILY]
-    encoders = pairs.groupby([*family, "pretrain_seed"])[["part", "weight"]].sum()
-    groups = encoders.groupby(family)
-    size, share = groups.size(), groups["weight"].sum()
-    between = (encoders["part"] / encoders["weight"]).groupby(family).var() * share**2 / size
-    heads = pairs.groupby([*family, "task", "seed"])["part"].sum().groupby([*family, "task"])
-    within = (heads.var() * heads.size()).fillna(0)
-    within_squares = within**2 / (heads.size() - 1).clip(lower=1)
-    variance = between.where(size > 1, within.groupby(family).sum())
-    squares = (between**2 / (size - 1)).where(size > 1, within_squares.groupby(family).sum())
-    return variance.groupby("contrast").sum(), squares.groupby("contrast").sum()
+    seeds = seed_variance(pairs, family)
+    sets = terms.groupby(["contrast", "task", "test_set"])
+    owner = sets.size().index.get_level_values("contrast")
+    # Set by set, for one that a single encoder has counts nothing twice.
+    whole, both = contrast_variance(terms.assign(contrast=sets.ngroup()), covariances)
+    both = both.rename(index=dict(enumerate(owner)), level="contrast").groupby(family).sum()
+    both = both.where(seeds["encoders"].reindex(both.index, fill_value=0) > 1, 0.0)
+    totals = seeds.groupby("contrast").sum()
+    own = (totals["variance"] - both.groupby("contrast").sum()).clip(lower=0)
+    return whole.groupby(owner).sum(), own, totals["squares"]
 
 
 def _over_units(pairs: pd.DataFrame) -> pd.DataFrame:

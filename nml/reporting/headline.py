@@ -5,13 +5,12 @@ from textwrap import fill
 import pandas as pd
 
 from nml.grid import UNTRAINED
-from nml.reporting.captions import seeds_note
+from nml.reporting.captions import DEPENDENT, seeds_note
 from nml.reporting.labels import HEADLINE_GROUPS, MAJORITY
 from nml.reporting.layout.averages import show_headline
 from nml.reporting.writing import TEXT_COLUMNS, as_text
 
 _TERMINAL_WIDTH = 120
-_OOD_NOTE = "OOD domains show the same concepts and are not independent: the OOD intervals may be too narrow."
 
 
 def main_table(averages: pd.DataFrame, lack: str = "") -> str:
@@ -32,7 +31,7 @@ def main_table(averages: pd.DataFrame, lack: str = "") -> str:
         text,
         "",
         f"Controls: {_controls(averages)}.",
-        fill(f"{seeds_note(averages)} {_OOD_NOTE}", _TERMINAL_WIDTH),
+        fill(f"{seeds_note(averages)} {DEPENDENT}", _TERMINAL_WIDTH),
     ]
     if "†" in text:
         lines.append("† fewer tasks than elsewhere in the group, or cells are missing: not comparable yet.")

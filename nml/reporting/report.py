@@ -14,6 +14,7 @@ from markupsafe import Markup
 from nml.artifacts import write_text
 from nml.errors import UserError
 from nml.reporting.captions import (
+    DEPENDENT,
     FIGURE_CAPTIONS,
     NOISE_CAPTION,
     TABLE_CAPTIONS,
@@ -78,6 +79,7 @@ def write_report(
         title=title,
         facts=facts_of(tables["cells"]),
         intervals=seed_counts(tables["averages"]),
+        dependent=DEPENDENT,
         seeds=closing_note(tables["averages"], tables["matrix"]),
         incomplete=matrix_note(tables["matrix"]),
         cell=_example_cell(tables["cells"]),

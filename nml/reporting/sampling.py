@@ -138,15 +138,15 @@ def contrast_variance(terms: pd.DataFrame, covariances: Covariances) -> tuple[pd
 
     Returns
     -------
-    :math:`V_\text{test}` and :math:`V_\text{both}` (0 for families with one seed), indexed by contrast, summed over
-    test sets.
+    :math:`V_\text{test}`, indexed by contrast, and :math:`V_\text{both}` (0 for families with one seed), indexed by
+    contrast, corpus and recipe; summed over test sets.
     """
     family = ["contrast", "corpus", "recipe"]
     keys = (["contrast"], family, [*family, "pretrain_seed"])
     whole, families, seeds = (_quadratic(terms, key, covariances) for key in keys)
     number = seeds.groupby(family).size()
     both = (number * seeds.groupby(family).sum() - families) / (number - 1).where(number > 1)
-    return whole, both.fillna(0.0).clip(lower=0.0).groupby("contrast").sum()
+    return whole, both.fillna(0.0).clip(lower=0.0)
 
 
 def _quadratic(terms: pd.DataFrame, key: list[str], covariances: Covariances) -> pd.Series:

@@ -72,7 +72,14 @@ def test_a_spectrum_that_differs_is_no_less_a_conflict_than_a_cell(
     assert "2 cells taken over, 0 replaced, 0 were here" in capsys.readouterr().out
     assert files(Path("results")) == files(other) | before
     main(["merge", str(other), "--prefer", "theirs"])
-    assert "0 cells taken over, 0 replaced, 2 were here" in capsys.readouterr().out
+    assert "0 replaced, 2 were here already, the same; 1 spectra replaced" in capsys.readouterr().out
+    assert files(Path("results")) == files(other)
+
+
+def test_metadata_that_a_cell_lost_here_are_taken_over(other: Path) -> None:
+    main(["merge", str(other)])
+    Path("results", CELL).with_suffix(".meta.json").unlink()
+    main(["merge", str(other)])
     assert files(Path("results")) == files(other)
 
 

@@ -152,11 +152,25 @@ def test_encoders_that_err_on_different_samples_narrow_the_interval():
     assert widths[1] / widths[0] == pytest.approx(np.sqrt(1.8 / 3))
 
 
-def test_encoders_that_lack_different_tasks_do_not_differ_by_them():
-    rows = [{"task": task, "pretrain_seed": seed, "value": value, "n": 10**12}
-            for task, value, seed in (("a", 0.2, 0), ("b", 0.9, 0), ("a", 0.2, 1))]  # fmt: skip
-    row = only_row(rows)
-    assert row["high"] - row["low"] < 1e-4
+def half_width(rows: list[dict[str, object]]) -> float:
+    row = only_row([{"n": 10**12} | row for row in rows])
+    return row["high"] - row["value"]
+
+
+def test_encoders_that_lack_a_task_say_nothing_of_seeds_but_those_that_have_all_do():
+    """The third seed lacks task b: neither what it lacks nor its own luck is a difference between encoders."""
+    rows = [{"task": task, "pretrain_seed": seed, "value": level + luck}
+            for task, level in (("a", 0.2), ("b", 0.7)) for seed, luck in enumerate((0.0, 0.02))]  # fmt: skip
+    found = half_width([*rows, {"task": "a", "pretrain_seed": 2, "value": 0.25}])
+    assert found == pytest.approx(student_t.ppf(0.975, 1) * 0.02 / 2, rel=1e-3)
+
+
+def test_where_no_two_encoders_have_all_tasks_the_tuning_seeds_are_what_is_known():
+    rows = [{"task": task, "pretrain_seed": number, "seed": seed, "value": value}
+            for number, task in enumerate("ab") for seed, value in enumerate((0.5, 0.6, 0.7))]  # fmt: skip
+    # Two cells, each with half of the weight and 0.01 / 3 as the variance of its mean.
+    assert half_width(rows) == pytest.approx(student_t.ppf(0.975, 4) * np.sqrt(0.01 / 3 / 2), rel=1e-3)
+    assert half_width([{"task": "a", "value": 0.2}, {"task": "b", "value": 0.9, "pretrain_seed": 1}]) < 1e-4
 
 
 def test_the_fewest_pretraining_seeds_of_any_task_count():

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from nml.reporting.captions import FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, seeds_note
+from nml.reporting.captions import DEPENDENT, FIGURE_CAPTIONS, NOISE_CAPTION, TABLE_CAPTIONS, seeds_note
+from nml.reporting.headline import main_table
 from nml.reporting.labels import FIGURES, TABLES
 
 from .frames import averages_of
@@ -29,3 +30,7 @@ def test_the_note_names_the_seeds_and_the_luck_that_they_do_not_cover(pretrainin
     note = seeds_note(averages_of([*seeds, {"noise_kind": "untrained"}]))
     assert note.startswith(f"Pre-training seeds: {pretraining}; tuning seeds: {tuning}.")
     assert [luck for luck in ("pre-training", "tuning") if f"luck in {luck}" in note] == missing
+
+
+def test_the_headline_says_of_ood_what_the_captions_say():
+    assert DEPENDENT in " ".join(main_table(averages_of([{}])).split())

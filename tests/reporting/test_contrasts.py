@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import bootstrap, ttest_rel
+from scipy.stats import t as student_t
 
 from nml.reporting.contrasts import against_clean, against_method, comparable, estimate
 from nml.reporting.differences import paired_differences
@@ -99,3 +100,25 @@ def test_ratios_share_the_weight_equally_however_many_tasks_each_has():
     cells = comparable(cell_rows(rows))
     found = estimate(against_clean(cells), ["recipe"], exact(cells), ["noise_percent"])
     assert found["difference"].iloc[0] == pytest.approx(0.0)
+
+
+def pairs_of(task: str, encoder: int, change: float, **others: object) -> list[dict[str, object]]:
+    cell = {"task": task, "pretrain_seed": encoder, **others}
+    return [cell | {"value": 0.5}, cell | {"value": 0.5 + change, "noise_kind": "symmetric", "noise_percent": 10.0}]
+
+
+def test_seeds_that_lack_a_task_do_not_differ_by_its_change():
+    """The third seed lacks task b, whose change is another."""
+    lucks = enumerate((0.0, 0.02))
+    rows = [row for seed, luck in lucks for task, level in (("a", -0.1), ("b", 0.1))
+            for row in pairs_of(task, seed, level + luck)]  # fmt: skip
+    found = difference([*rows, *pairs_of("a", 2, -0.1)])
+    assert found["high"] - found["difference"] == pytest.approx(student_t.ppf(0.975, 1) * 0.01)
+
+
+def test_where_no_two_seeds_have_all_tasks_the_tuning_seeds_are_what_is_known():
+    rows = [row for number, task in enumerate("ab") for seed, change in enumerate((0.1, 0.2, 0.3))
+            for row in pairs_of(task, number, change, seed=seed)]  # fmt: skip
+    found = difference(rows)
+    half = student_t.ppf(0.975, 4) * np.sqrt(0.01 / 3 / 2)
+    assert found["high"] - found["difference"] == pytest.approx(half)
