@@ -124,7 +124,8 @@ def evaluate(
     if lost := [name for name in entries if name not in sound]:
         problem = divergence(heads, [head for one in choices.values() if one.is_lost for head in one.among])
         keys = ", ".join(f"methods.{name}.learning_rate" for name in lost)
-        raise Diverged(f"{_address(identity)} on {features.task}: {problem} ({keys})", results)
+        others = ". The other methods' cells are kept: the next run puts them back" if results else ""
+        raise Diverged(f"{_address(identity)} on {features.task}: {problem} ({keys}){others}", results)
     return results
 
 

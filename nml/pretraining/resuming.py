@@ -103,7 +103,9 @@ def _usable_checkpoint(run: Run, world: World) -> Path | None:
             continue
         if header["run"] == run.fingerprint(world):
             return file
-        logger.info("%s  %s is of another recipe, noise or code: starting over", run.label, run.progress_dir)
+        logger.info(
+            "%s  %s is of another recipe, noise, validation data or code: starting over", run.label, run.progress_dir
+        )
         shutil.rmtree(run.progress_dir, ignore_errors=True)
         return None
     return None
