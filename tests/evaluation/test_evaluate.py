@@ -205,7 +205,8 @@ def test_a_method_that_diverges_is_named_by_its_entry_and_leaves_the_others_thei
         evaluate(features, METHODS | {"strong": values}, SEEDS, identity)
     assert str(caught.value) == (
         "emoji/resnet-mini/symmetric-20/s0 on shapes: method 'strong' diverged at learning rate 1e+30; lower it or "
-        "rescale the features (methods.strong.learning_rate). The other methods' cells are kept: the next run puts them back"
+        "rescale the features (methods.strong.learning_rate). The other methods' cells are kept: the next run puts "
+        "them back"
     )
     alone = evaluate(features, METHODS, SEEDS, identity)
     assert caught.value.results.keys() == alone.keys()
