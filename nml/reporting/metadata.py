@@ -23,10 +23,10 @@ def metadata_of(cell: Path) -> Iterator[dict[str, Any]]:
         They are not there, or the block does not find in them what it takes.
     """
     path = cell.with_suffix(".meta.json")
+    if not path.is_file():
+        raise UserError(f"{path} does not exist. Make it with snakemake, which takes its path as a target.")
     try:
         yield read_json(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist. Make it with snakemake, which takes its path as a target.") from None
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{path} is no metadata of a cell ({error!r}). Delete it and its cell, and rerun.") from error
 
